@@ -1,0 +1,56 @@
+# Every target sets up what it needs. Only Python 3.11-3.13 and make are assumed.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+STAMP := .venv/.installed
+MANIFEST := dbt_models/target/manifest.json
+DBT_FILES := $(shell find dbt_models -name target -prune -o -name logs -prune -o -type f -print)
+
+.PHONY: setup demo test check dev bench faults test-scale clean
+
+setup: $(STAMP) $(MANIFEST)
+
+$(STAMP): requirements.lock pyproject.toml
+	@echo "== setup: virtual environment in .venv (uv $(UV_VERSION))"
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"expected Python 3.11 to 3.13; found {v[0]}.{v[1]}. Call make PYTHON=python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@echo "== setup: installing requirements.lock"
+	@VIRTUAL_ENV=.venv $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
+	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(MANIFEST): $(STAMP) $(DBT_FILES)
+	@echo "== setup: dbt parse"
+	@$(BIN)/liftos-dbt parse --quiet --project-dir dbt_models --profiles-dir dbt_models
+	@touch $@
+
+demo: setup
+	@echo "== demo: 180 simulated days, from raw pages to effects"
+	@$(BIN)/liftos demo
+
+test: setup
+	@echo "== test"
+	@$(BIN)/pytest -m "not faults and not scale"
+
+check: setup
+	@echo "== check: ruff, format, mypy, architecture"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/pytest -q tests/test_architecture.py
+
+dev: setup
+	@$(BIN)/liftos dev
+
+bench: setup
+	@$(BIN)/liftos benchmark
+
+faults: setup
+	@$(BIN)/pytest -m faults
+
+test-scale: setup
+	@$(BIN)/pytest -m scale
+
+clean:
+	rm -rf .venv dbt_models/target build *.egg-info

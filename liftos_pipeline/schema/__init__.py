@@ -1,0 +1,45 @@
+"""Names of every table and column that Python touches, spelled once. Tables that dbt builds are spelled in
+``dbt_models``. No queries, no connections."""
+
+from liftos_pipeline.schema.core import (
+    AD_PLATFORMS,
+    FACT_COLUMN_NAMES,
+    FOREVER,
+    PLATFORMS,
+    SCHEMA_VERSION,
+    TREATMENT_TYPES,
+    Column,
+    Page,
+    SourceMode,
+    Table,
+    Window,
+    source_columns,
+)
+from liftos_pipeline.schema.ops import OPS_TABLES, TRUTH_TABLES
+from liftos_pipeline.schema.raw import RAW_TABLES
+from liftos_pipeline.schema.results import PROVENANCE, RESULT_TABLES
+
+TABLES: dict[str, Table] = {
+    table.full_name: table for table in (*OPS_TABLES, *RAW_TABLES, *TRUTH_TABLES, *RESULT_TABLES)
+}
+
+__all__ = [
+    "AD_PLATFORMS",
+    "FACT_COLUMN_NAMES",
+    "FOREVER",
+    "OPS_TABLES",
+    "PLATFORMS",
+    "PROVENANCE",
+    "RAW_TABLES",
+    "RESULT_TABLES",
+    "SCHEMA_VERSION",
+    "TABLES",
+    "TREATMENT_TYPES",
+    "TRUTH_TABLES",
+    "Column",
+    "Page",
+    "SourceMode",
+    "Table",
+    "Window",
+    "source_columns",
+]

@@ -1,0 +1,124 @@
+"""Tables with which the pipeline keeps account of itself: pages, receipts, rejected rows, the home."""
+
+from __future__ import annotations
+
+from liftos_pipeline.schema.core import Table, columns
+
+HOME = Table(
+    "ops",
+    "home",
+    ("schema_version",),
+    columns(
+        ("schema_version", "INTEGER", "Version of these tables.", False),
+        ("source_mode", "VARCHAR", "live or simulated: what this home was first filled with.", False),
+        ("created_at", "TIMESTAMP", "When (UTC).", False),
+    ),
+    "One row: what this home is.",
+)
+API_PAGE = Table(
+    "raw",
+    "api_page",
+    ("run_id", "source", "stream", "account_id", "window_start", "observed_at", "page_no"),
+    columns(
+        ("run_id", "VARCHAR", "Run that pulled it.", False),
+        ("source", "VARCHAR", "Platform.", False),
+        ("stream", "VARCHAR", "Stream.", False),
+        ("account_id", "VARCHAR", "Account.", False),
+        ("window_start", "DATE", "First day asked for.", False),
+        ("window_end", "DATE", "Last day asked for.", False),
+        ("observed_at", "TIMESTAMP", "The pull's clock (UTC).", False),
+        ("page_no", "INTEGER", "From 0.", False),
+        ("url", "VARCHAR", "Address without secrets.", False),
+        ("request_hash", "VARCHAR", "SHA-256 of method, address and body.", False),
+        ("http_status", "INTEGER", "Status.", False),
+        ("fetched_at", "TIMESTAMP", "Wall clock (UTC).", False),
+        ("sha256", "VARCHAR", "Of the redacted bytes in the archive.", False),
+        ("body_bytes", "BIGINT", "Their length.", False),
+        ("error", "VARCHAR", "Why the page could not be read; NULL if it could."),
+    ),
+    "Every page that was pulled; its bytes are in the archive.",
+)
+LOAD_RECEIPT = Table(
+    "ops",
+    "load_receipt",
+    ("source", "stream", "account_id", "date_day", "observed_at"),
+    columns(
+        ("source", "VARCHAR", "Platform.", False),
+        ("stream", "VARCHAR", "Stream.", False),
+        ("account_id", "VARCHAR", "Account.", False),
+        ("date_day", "DATE", "Account-local day that was pulled.", False),
+        ("observed_at", "TIMESTAMP", "The pull's clock (UTC).", False),
+        ("rows_in", "BIGINT", "Rows of that day; 0 is an empty day, not a missing one.", False),
+        ("rows_restated", "BIGINT", "Rows whose content changed against what stood.", False),
+        ("rows_vanished", "BIGINT", "Rows that the platform no longer returns.", False),
+        ("run_id", "VARCHAR", "Run.", False),
+        ("source_mode", "VARCHAR", "live, simulated or recorded.", False),
+        ("finished_at", "TIMESTAMP", "Wall clock (UTC).", False),
+    ),
+    "Which day of which account was pulled, and when.",
+)
+REJECTED_ROW = Table(
+    "ops",
+    "rejected_row",
+    ("source", "stream", "account_id", "observed_at", "row_no"),
+    columns(
+        ("source", "VARCHAR", "Platform.", False),
+        ("stream", "VARCHAR", "Stream.", False),
+        ("account_id", "VARCHAR", "Account.", False),
+        ("observed_at", "TIMESTAMP", "The pull's clock (UTC).", False),
+        ("row_no", "BIGINT", "Position in the window.", False),
+        ("reason", "VARCHAR", "Why it was refused.", False),
+        ("detail", "VARCHAR", "JSON of the row, redacted.", False),
+        ("run_id", "VARCHAR", "Run.", False),
+    ),
+    "Rows that were refused, with the reason.",
+)
+RESULT_RECEIPT = Table(
+    "ops",
+    "result_receipt",
+    ("table_name", "as_of"),
+    columns(
+        ("table_name", "VARCHAR", "Result table.", False),
+        ("as_of", "DATE", "Partition.", False),
+        ("rows_out", "BIGINT", "Rows written; 0 is an empty result, not a missing one.", False),
+        ("run_id", "VARCHAR", "Run.", False),
+        ("finished_at", "TIMESTAMP", "Wall clock (UTC).", False),
+    ),
+    "Which result partition was written, and when.",
+)
+TRUTH_TREATMENTS = Table(
+    "truth",
+    "treatments",
+    ("unit_id", "treatment_type"),
+    columns(
+        ("platform", "VARCHAR", "Platform.", False),
+        ("unit_id", "VARCHAR", "Unit.", False),
+        ("treatment_type", "VARCHAR", "Type.", False),
+        ("started_on", "DATE", "First treated day.", False),
+        ("dose", "DOUBLE", "Log ratio; NULL where the type has none."),
+        ("assignment_method", "VARCHAR", "randomized, quasi_experimental or observational.", False),
+    ),
+    "Treatments of the simulated world. Read by the demo's table, validation and tests only.",
+)
+TRUTH_EFFECTS = Table(
+    "truth",
+    "effects",
+    ("unit_id", "treatment_type", "date_day"),
+    columns(
+        ("platform", "VARCHAR", "Platform.", False),
+        ("unit_id", "VARCHAR", "Unit.", False),
+        ("treatment_type", "VARCHAR", "Type.", False),
+        ("date_day", "DATE", "Treated day.", False),
+        ("started_on", "DATE", "First treated day.", False),
+        ("effect_on_orders", "DOUBLE", "Expected orders with minus without the treatment.", False),
+        ("effect_on_order_revenue", "DOUBLE", "Same for order revenue.", False),
+        ("effect_on_reported", "DOUBLE", "Same for final reported conversions.", False),
+        ("effect_on_revenue_reported", "DOUBLE", "Same for reported revenue.", False),
+        ("mean_orders", "DOUBLE", "Expected orders with the treatment.", False),
+        ("mean_reported", "DOUBLE", "Expected reported conversions with the treatment.", False),
+    ),
+    "True effects of the simulated world per treated unit-day.",
+)
+
+OPS_TABLES: tuple[Table, ...] = (HOME, API_PAGE, LOAD_RECEIPT, REJECTED_ROW, RESULT_RECEIPT)
+TRUTH_TABLES: tuple[Table, ...] = (TRUTH_TREATMENTS, TRUTH_EFFECTS)

@@ -1,0 +1,201 @@
+"""Tables of results, written by the stages and read by people, the report and the service.
+
+Each is keyed by ``as_of`` first: what was known at the end of that day.
+"""
+
+from __future__ import annotations
+
+from liftos_pipeline.schema.core import Column, Table, columns
+
+PROVENANCE = columns(
+    ("run_id", "VARCHAR", "Run that wrote the row.", False),
+    ("code_version", "VARCHAR", "Version of the code.", False),
+    ("seed", "BIGINT", "Seed of everything random behind the row.", False),
+    ("source_mode", "VARCHAR", "live, simulated or recorded.", False),
+)
+_AS_OF = Column("as_of", "DATE", "What was known at the end of this day.", False)
+
+
+def _result(schema: str, name: str, key: tuple[str, ...], meaning: str, *spec: tuple) -> Table:
+    return Table(schema, name, ("as_of", *key), (_AS_OF, *columns(*spec), *PROVENANCE), meaning, "as_of")
+
+
+_UNIT = (
+    ("platform", "VARCHAR", "Platform.", False),
+    ("unit_id", "VARCHAR", "Unit: platform, account and entity.", False),
+)
+_ANALYSIS = (
+    ("platform", "VARCHAR", "Platform.", False),
+    ("treatment_type", "VARCHAR", "budget_change, targeting_change or creative_change.", False),
+)
+
+EXTERNAL_FACTORS = _result(
+    "causal",
+    "external_factors",
+    ("factor",),
+    "Macro factors as known at the as-of day.",
+    ("factor", "VARCHAR", "Name.", False),
+    ("series_id", "VARCHAR", "FRED series.", False),
+    ("value", "DOUBLE", "Transformed value; NULL unknown."),
+    ("unit", "VARCHAR", "Unit of the value.", False),
+    ("observation_date", "DATE", "Period of the newest observation behind it."),
+    ("realtime_start", "DATE", "Since when that observation was published."),
+    ("is_stale", "BOOLEAN", "A newer release was due and is missing.", False),
+)
+CONFOUNDERS = _result(
+    "causal",
+    "confounders",
+    ("detector", "unit_id", "event_no"),
+    "What the detectors found, one row per unit and event; event 0 is the unit's own verdict.",
+    ("detector", "VARCHAR", "Detector.", False),
+    *_UNIT,
+    ("event_no", "INTEGER", "0 for the unit's verdict, 1.. for dated events.", False),
+    ("status", "VARCHAR", "detected, not_detected, not_identified or undetermined.", False),
+    ("event_on", "DATE", "Date of the event."),
+    ("estimate", "DOUBLE", "Size, in the detector's unit."),
+    ("statistic", "DOUBLE", "Test statistic."),
+    ("p_value", "DOUBLE", "p-value."),
+    ("confidence", "DOUBLE", "1 minus p-value, 0 to 1."),
+    ("reason", "VARCHAR", "Why undetermined or not identified."),
+)
+TREATMENTS = _result(
+    "causal",
+    "treatments",
+    ("treatment_id",),
+    "Treatments known at the as-of day, from change logs and from detected breaks.",
+    ("treatment_id", "VARCHAR", "Hash of unit, type and start.", False),
+    *_UNIT,
+    ("treatment_type", "VARCHAR", "Type.", False),
+    ("started_on", "DATE", "First treated day.", False),
+    ("dose", "DOUBLE", "Log ratio of budget or volume; NULL where the type has none."),
+    ("evidence", "VARCHAR", "logged, detected or both.", False),
+    ("detected_on", "DATE", "Date of the matching break, if one was seen."),
+    ("assignment_method", "VARCHAR", "randomized, quasi_experimental or observational.", False),
+    ("overlap_group", "VARCHAR", "Treatments of one unit within 28 days share a group.", False),
+    ("first_known_on", "DATE", "As-of day on which it was first known.", False),
+)
+CAUSAL_GRAPH = _result(
+    "causal",
+    "causal_graph",
+    ("treatment_type", "cause", "effect"),
+    "Edges of the causal graph of each analysis.",
+    *_ANALYSIS,
+    ("cause", "VARCHAR", "Node.", False),
+    ("effect", "VARCHAR", "Node.", False),
+    ("cause_role", "VARCHAR", "treatment, outcome, confounder, external_factor, mediator or latent.", False),
+    ("adjusted", "BOOLEAN", "Whether the cause is in the adjustment set.", False),
+)
+CAUSAL_MARKETING_DATA = _result(
+    "causal",
+    "causal_marketing_data",
+    ("platform", "treatment_type", "window_start", "unit_id"),
+    "Landmarked rows: per weekly window the units that start in it and those not yet treated.",
+    *_ANALYSIS,
+    ("window_start", "DATE", "First day of the adoption window.", False),
+    ("unit_id", "VARCHAR", "Unit.", False),
+    ("started_on", "DATE", "Start of the treatment; NULL for controls."),
+    ("is_treated", "INTEGER", "1 starts in the window, 0 not yet treated.", False),
+    ("count_before", "DOUBLE", "Mean daily outcome count over days -28 to -1 before the window.", False),
+    ("count_after", "DOUBLE", "Mean daily outcome count over days 0 to 27 after the start.", False),
+    ("value_before", "DOUBLE", "Same for the outcome's value, major units.", False),
+    ("value_after", "DOUBLE", "Same for the outcome's value, major units.", False),
+    (
+        "log_spend_before",
+        "DOUBLE",
+        "Log of 1 plus mean daily spend (sends for lists), days -28 to -1.",
+        False,
+    ),
+    ("spend_momentum", "DOUBLE", "Log ratio of spend, days -7 to -1 against -28 to -8.", False),
+    ("count_momentum", "DOUBLE", "Log ratio of the outcome, days -7 to -1 against -28 to -8.", False),
+    ("click_rate_before", "DOUBLE", "Clicks per impression (per send for lists), days -28 to -1.", False),
+    ("quality_before", "DOUBLE", "Mean quality score, days -28 to -1; NULL where none exists."),
+    ("days_since_other", "DOUBLE", "Days since the last other treatment, at most 56.", False),
+    ("other_active", "INTEGER", "Other treatments started before the window.", False),
+    ("umcsent", "DOUBLE", "Consumer confidence known at the window's start."),
+    ("unrate", "DOUBLE", "Unemployment known then, percent."),
+    ("inflation", "DOUBLE", "12-month CPI change known then, percent."),
+    ("nominal_gdp_growth", "DOUBLE", "Annualised quarterly log change known then, percent."),
+    ("log_vix", "DOUBLE", "Log VIX known then."),
+    ("vintage", "VARCHAR", "captured, as_restated or reconstructed.", False),
+)
+PROPENSITY_SCORES = _result(
+    "causal",
+    "propensity_scores",
+    ("platform", "treatment_type", "window_start", "unit_id"),
+    "Cross-fitted probability of starting in the window.",
+    *_ANALYSIS,
+    ("window_start", "DATE", "Adoption window.", False),
+    ("unit_id", "VARCHAR", "Unit.", False),
+    ("is_treated", "INTEGER", "1 started, 0 not yet.", False),
+    ("fold", "INTEGER", "Cross-fitting fold of the unit.", False),
+    ("propensity", "DOUBLE", "Score, 0 to 1.", False),
+)
+EFFECT_ESTIMATES = _result(
+    "causal",
+    "effect_estimates",
+    ("platform", "treatment_type", "outcome", "method", "estimand"),
+    "Effects per treatment type, platform, outcome and method.",
+    *_ANALYSIS,
+    ("outcome", "VARCHAR", "Outcome, as mean per unit-day.", False),
+    ("label", "VARCHAR", "effect_on_orders or effect_on_reported: whose count the outcome is.", False),
+    ("method", "VARCHAR", "Estimator.", False),
+    ("estimand", "VARCHAR", "att, ate or overlap.", False),
+    ("estimate", "DOUBLE", "Effect per treated unit-day; NULL undefined."),
+    ("std_error", "DOUBLE", "Standard error."),
+    ("ci_low", "DOUBLE", "Lower limit."),
+    ("ci_high", "DOUBLE", "Upper limit."),
+    ("level", "DOUBLE", "Level of the interval.", False),
+    ("p_value", "DOUBLE", "p-value."),
+    ("n_rows", "BIGINT", "Rows.", False),
+    ("n_units", "BIGINT", "Units.", False),
+    ("n_treated", "BIGINT", "Treated units.", False),
+    ("n_clusters", "BIGINT", "Clusters.", False),
+    ("refused", "VARCHAR", "Why the estimate must not be used; NULL if it may."),
+    ("undefined", "VARCHAR", "Why a field is NULL; NULL if none is."),
+    ("warnings", "VARCHAR", "Warnings, one per line."),
+    ("diagnostics", "VARCHAR", "JSON of the diagnostics."),
+)
+ATTRIBUTION = _result(
+    "causal",
+    "attribution",
+    ("platform", "treatment_type", "outcome"),
+    "Incremental outcome of each treatment type beside what the platform reported.",
+    *_ANALYSIS,
+    ("outcome", "VARCHAR", "Outcome.", False),
+    ("label", "VARCHAR", "effect_on_orders or effect_on_reported.", False),
+    ("method", "VARCHAR", "Estimator behind it.", False),
+    ("treated_units", "BIGINT", "Units treated.", False),
+    ("treated_unit_days", "BIGINT", "Unit-days that the effect is summed over.", False),
+    ("reported_change", "DOUBLE", "After minus before, as reported, over those unit-days."),
+    ("incremental", "DOUBLE", "Effect times unit-days; NULL refused or undefined."),
+    ("incremental_low", "DOUBLE", "Lower limit."),
+    ("incremental_high", "DOUBLE", "Upper limit."),
+    ("level", "DOUBLE", "Level of the interval.", False),
+    ("refused", "VARCHAR", "Why there is no number; NULL if there is."),
+)
+GATES = _result(
+    "quality",
+    "gates",
+    ("gate", "subject"),
+    "What every check saw.",
+    ("gate", "VARCHAR", "Check.", False),
+    ("subject", "VARCHAR", "Table or analysis that was checked.", False),
+    ("passed", "BOOLEAN", "Verdict.", False),
+    ("severity", "VARCHAR", "error blocks, warn does not.", False),
+    ("seen", "VARCHAR", "What was seen.", False),
+    ("expected", "VARCHAR", "What was expected.", False),
+    ("way_out", "VARCHAR", "What to do.", False),
+    ("offenders", "VARCHAR", "JSON of the worst five.", False),
+)
+
+RESULT_TABLES: tuple[Table, ...] = (
+    EXTERNAL_FACTORS,
+    CONFOUNDERS,
+    TREATMENTS,
+    CAUSAL_GRAPH,
+    CAUSAL_MARKETING_DATA,
+    PROPENSITY_SCORES,
+    EFFECT_ESTIMATES,
+    ATTRIBUTION,
+    GATES,
+)

@@ -1,0 +1,207 @@
+"""What a user can set: from the environment, else from ``liftos.toml`` in the home. Read once, validated whole.
+
+The only module that reads the environment. It opens no connection.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from liftos_pipeline.errors import LiftosError
+
+CREDENTIALS: dict[str, tuple[str, ...]] = {
+    "meta": ("META_ACCESS_TOKEN", "META_AD_ACCOUNT_IDS"),
+    "google_ads": (
+        "GOOGLE_ADS_DEVELOPER_TOKEN",
+        "GOOGLE_ADS_CLIENT_ID",
+        "GOOGLE_ADS_CLIENT_SECRET",
+        "GOOGLE_ADS_REFRESH_TOKEN",
+        "GOOGLE_ADS_CUSTOMER_IDS",
+    ),
+    "klaviyo": ("KLAVIYO_PRIVATE_API_KEY",),
+    "fred": ("FRED_API_KEY",),
+}
+"""What each platform needs. A platform with some of these and not all is a partly configured one."""
+
+OPTIONAL_CREDENTIALS: dict[str, tuple[str, ...]] = {
+    "meta": ("META_APP_SECRET",),
+    "google_ads": ("GOOGLE_ADS_LOGIN_CUSTOMER_ID",),
+}
+SIMULATED = "simulated"
+
+
+class _HomeFile(PydanticBaseSettingsSource):
+    """``liftos.toml`` in the home, with the names of the environment."""
+
+    def get_field_value(self, field: object, field_name: str) -> tuple[object, str, bool]:
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, object]:
+        path = Path(os.environ.get("LIFTOS_HOME", ".liftos")) / "liftos.toml"
+        if not path.is_file():
+            return {}
+        try:
+            entries = tomllib.loads(path.read_text())
+        except tomllib.TOMLDecodeError as error:
+            raise LiftosError("valid TOML in liftos.toml", str(error), "Correct the file.") from error
+        fields = {name.lower(): value for name, value in entries.items()}
+        unknown = sorted(set(fields) - set(self.settings_cls.model_fields))
+        if unknown:
+            raise LiftosError(
+                "only settings that the README lists in liftos.toml",
+                ", ".join(name.upper() for name in unknown),
+                "Correct or delete these lines.",
+            )
+        return fields
+
+
+class Settings(BaseSettings):
+    """Settings of one home. Field names in upper case are the names in the environment and in ``liftos.toml``."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True)
+
+    liftos_home: Path = Path(".liftos")
+    liftos_start_date: date = date(2026, 1, 1)
+    liftos_look_back_days: int = Field(180, ge=57, le=1100)
+    liftos_seed: int = Field(0, ge=0)
+    liftos_scenario: str = "staggered_rollout"
+    liftos_fred_backend: Literal["auto", "pandas_datareader"] = "auto"
+    liftos_alert_webhook_url: SecretStr | None = None
+    liftos_http_wait_budget_s: float = Field(900.0, ge=0)
+    liftos_overlap_min_effective_controls: float = Field(20.0, ge=1)
+    liftos_confidence_level: float = Field(0.95, gt=0.5, lt=1)
+
+    liftos_meta_base_url: str = "https://graph.facebook.com"
+    liftos_google_ads_base_url: str = "https://googleads.googleapis.com"
+    liftos_google_oauth_base_url: str = "https://oauth2.googleapis.com"
+    liftos_klaviyo_base_url: str = "https://a.klaviyo.com"
+    liftos_fred_base_url: str | None = None
+
+    meta_access_token: SecretStr | None = None
+    meta_app_secret: SecretStr | None = None
+    meta_ad_account_ids: str | None = None
+    meta_api_version: str = "v26.0"
+    google_ads_developer_token: SecretStr | None = None
+    google_ads_client_id: str | None = None
+    google_ads_client_secret: SecretStr | None = None
+    google_ads_refresh_token: SecretStr | None = None
+    google_ads_login_customer_id: str | None = None
+    google_ads_customer_ids: str | None = None
+    google_ads_api_version: str = "v26"
+    klaviyo_private_api_key: SecretStr | None = None
+    klaviyo_revision: str = "2026-10-15"
+    fred_api_key: SecretStr | None = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, _HomeFile(settings_cls)
+
+    @property
+    def home(self) -> Path:
+        return self.liftos_home.expanduser().resolve()
+
+    def configured(self) -> tuple[str, ...]:
+        """Platforms that have all their credentials.
+
+        Raises
+        ------
+        LiftosError
+            A platform has some of its credentials and not all.
+        """
+        complete = []
+        for platform, names in CREDENTIALS.items():
+            missing = [name for name in names if not self._is_set(name)]
+            present = [name for name in (*names, *OPTIONAL_CREDENTIALS.get(platform, ())) if self._is_set(name)]
+            if present and missing:
+                raise LiftosError(
+                    f"all credentials of {platform} or none",
+                    f"{', '.join(present)} without {', '.join(missing)}",
+                    f"Set {', '.join(missing)}, or unset the others.",
+                )
+            if not missing:
+                complete.append(platform)
+        return tuple(complete)
+
+    @property
+    def source_mode(self) -> Literal["live", "simulated"]:
+        """Simulated only when no platform has credentials: a mode belongs to the home, not to a platform."""
+        return "live" if self.configured() else "simulated"
+
+    def platforms(self) -> tuple[str, ...]:
+        """Platforms that are pulled. FRED needs no key: a live home always has it."""
+        if self.source_mode == "simulated":
+            return tuple(CREDENTIALS)
+        return tuple(p for p in CREDENTIALS if p in self.configured() or p == "fred")
+
+    def as_simulated(self, accounts: dict[str, tuple[str, ...]], base_url: str) -> Settings:
+        """The same home with the simulated platforms' accounts, credentials and address filled in."""
+        secret = SecretStr(SIMULATED)
+        return self.model_copy(
+            update={
+                "liftos_meta_base_url": base_url,
+                "liftos_google_ads_base_url": base_url,
+                "liftos_google_oauth_base_url": base_url,
+                "liftos_klaviyo_base_url": base_url,
+                "liftos_fred_base_url": base_url,
+                "meta_access_token": secret,
+                "meta_ad_account_ids": ",".join(accounts["meta"]),
+                "google_ads_developer_token": secret,
+                "google_ads_client_id": SIMULATED,
+                "google_ads_client_secret": secret,
+                "google_ads_refresh_token": secret,
+                "google_ads_customer_ids": ",".join(accounts["google_ads"]),
+                "klaviyo_private_api_key": secret,
+                "fred_api_key": secret,
+            }
+        )
+
+    def check_as_of(self, day: date, now: datetime) -> None:
+        """Refuse a day that has not ended or lies before the home's first day."""
+        newest = last_ended_day(now)
+        if not self.liftos_start_date <= day <= newest:
+            raise LiftosError(
+                f"a day from {self.liftos_start_date} to {newest}",
+                str(day),
+                "Choose a day that has ended, or set LIFTOS_START_DATE earlier before the home is first filled.",
+            )
+
+    def _is_set(self, name: str) -> bool:
+        value = getattr(self, name.lower())
+        if isinstance(value, SecretStr):
+            value = value.get_secret_value()
+        return bool(value and str(value).strip())
+
+
+def last_ended_day(now: datetime) -> date:
+    """Newest day that has ended in UTC."""
+    return now.astimezone(UTC).date() - timedelta(days=1)
+
+
+def load_settings() -> Settings:
+    """Read and validate the settings of this process.
+
+    Raises
+    ------
+    LiftosError
+        A value is not of its kind, or ``liftos.toml`` has an unknown name.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"]).upper()
+        raise LiftosError(f"a valid {name}", f"{first['input']!r} ({first['msg']})", f"Correct {name}.") from None
