@@ -97,8 +97,10 @@ CAUSAL_MARKETING_DATA = _result(
     ("is_treated", "INTEGER", "1 starts in the window, 0 not yet treated.", False),
     ("count_before", "DOUBLE", "Mean daily outcome count over days -28 to -1 before the window.", False),
     ("count_after", "DOUBLE", "Mean daily outcome count over days 0 to 27 after the start.", False),
+    ("count_trend", "DOUBLE", "count_before times the growth of the other not-yet-treated units.", False),
     ("value_before", "DOUBLE", "Same for the outcome's value, major units.", False),
     ("value_after", "DOUBLE", "Same for the outcome's value, major units.", False),
+    ("value_trend", "DOUBLE", "Same for the outcome's value, major units.", False),
     (
         "log_spend_before",
         "DOUBLE",

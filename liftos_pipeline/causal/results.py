@@ -1,0 +1,193 @@
+"""What estimators and detectors return. No arithmetic beyond assembling fields."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from liftos_pipeline.causal.panel import Panel
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+REFUSED = "refused"
+UNDEFINED = "undefined"
+
+
+@dataclass(frozen=True)
+class Inference:
+    """Uncertainty of one estimate.
+
+    ``undefined`` maps each field that is NaN to the reason. ``degrees_of_freedom`` is infinite for normal limits.
+    """
+
+    std_error: float
+    ci_low: float
+    ci_high: float
+    p_value: float
+    level: float
+    n_clusters: int
+    degrees_of_freedom: float
+    undefined: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class EffectEstimate:
+    """One effect with everything that is needed to judge it.
+
+    Attributes
+    ----------
+    estimate, std_error, ci_low, ci_high : float
+        In outcome units (``geo_did``: a proportion). NaN where ``diagnostics["undefined"]`` gives the reason.
+    n_rows, n_units, n_treated, n_clusters : int
+        Rows, units, treated units and clusters behind the estimate.
+    diagnostics : mapping
+        ``undefined``: field to reason. ``refused``: why the estimate must not be used, absent if it may.
+    path : DataFrame or None
+        event_time (or period), estimate, std_error, ci_low, ci_high, band_low, band_high.
+    weights : DataFrame or None
+        unit, weight.
+    """
+
+    method: str
+    estimand: str
+    estimate: float
+    std_error: float
+    ci_low: float
+    ci_high: float
+    level: float
+    p_value: float
+    n_rows: int
+    n_units: int
+    n_treated: int
+    n_clusters: int
+    diagnostics: Mapping[str, object]
+    warnings: tuple[str, ...] = ()
+    path: pd.DataFrame | None = None
+    weights: pd.DataFrame | None = None
+
+    @property
+    def refused(self) -> str | None:
+        """Why the estimate must not be used, or None."""
+        reason = self.diagnostics.get(REFUSED)
+        return None if reason is None else str(reason)
+
+    @property
+    def undefined(self) -> Mapping[str, str]:
+        """Fields that are NaN, each with its reason."""
+        reasons = self.diagnostics.get(UNDEFINED, {})
+        return {str(k): str(v) for k, v in reasons.items()} if isinstance(reasons, Mapping) else {}
+
+    def summary(self) -> str:
+        """A few lines for a person."""
+        percent = f"{100 * self.level:g} %"
+        lines = [
+            f"{self.method} ({self.estimand.upper()}): {self.estimate:.6g}",
+            f"  standard error {self.std_error:.6g}, {percent} interval [{self.ci_low:.6g}, {self.ci_high:.6g}], "
+            f"p {self.p_value:.3g}",
+            f"  {self.n_rows} rows, {self.n_units} units ({self.n_treated} treated), {self.n_clusters} clusters",
+        ]
+        if self.refused is not None:
+            lines.append(f"  REFUSED: {self.refused}")
+        lines += [f"  undefined {name}: {reason}" for name, reason in self.undefined.items()]
+        lines += [f"  warning: {warning}" for warning in self.warnings]
+        return "\n".join(lines)
+
+    def to_row(self) -> dict[str, object]:
+        """One flat row; NaN becomes None, ``diagnostics`` is strict JSON."""
+        names = ("method", "estimand", "estimate", "std_error", "ci_low", "ci_high", "level", "p_value")
+        counts = ("n_rows", "n_units", "n_treated", "n_clusters")
+        row = {name: _known(getattr(self, name)) for name in (*names, *counts)}
+        row["refused"] = self.refused
+        row["undefined"] = "\n".join(f"{name}: {reason}" for name, reason in self.undefined.items()) or None
+        row["warnings"] = "\n".join(self.warnings) or None
+        row["diagnostics"] = json.dumps(_plain(self.diagnostics), allow_nan=False, sort_keys=True)
+        return row
+
+    def plot(self) -> Figure:
+        """The path over time where there is one, else the estimate with its interval."""
+        from liftos_pipeline.causal.plots import plot_effect
+
+        return plot_effect(self)
+
+
+def effect_from(
+    panel: Panel,
+    method: str,
+    estimand: str,
+    estimate: float,
+    inference: Inference,
+    diagnostics: Mapping[str, object],
+    warnings: tuple[str, ...] = (),
+) -> EffectEstimate:
+    """Put an estimate, its inference and the panel's counts together."""
+    facts: dict[str, object] = {**diagnostics, "degrees_of_freedom": inference.degrees_of_freedom}
+    if inference.undefined:
+        facts[UNDEFINED] = dict(inference.undefined)
+    refused = facts.get(REFUSED)
+    alarm = () if refused is None else (f"refused: {refused}",)
+    return EffectEstimate(
+        method=method,
+        estimand=estimand,
+        estimate=estimate,
+        std_error=inference.std_error,
+        ci_low=inference.ci_low,
+        ci_high=inference.ci_high,
+        level=inference.level,
+        p_value=inference.p_value,
+        n_rows=panel.n_rows,
+        n_units=panel.n_units,
+        n_treated=panel.n_treated,
+        n_clusters=inference.n_clusters,
+        diagnostics=facts,
+        warnings=(*panel.notes, *alarm, *warnings),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """What a detector found.
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row per unit: unit, status, statistic, p_value, confidence, estimate, reason, ...
+    events : DataFrame
+        unit, date, size, ...; empty where nothing is dated.
+    """
+
+    detector: str
+    table: pd.DataFrame
+    events: pd.DataFrame
+    diagnostics: Mapping[str, object] = field(default_factory=dict)
+
+    def summary(self) -> str:
+        """Counts per status, for a person."""
+        counts = self.table["status"].value_counts().sort_index()
+        parts = ", ".join(f"{count} {status}" for status, count in counts.items())
+        return f"{self.detector}: {len(self.table)} units: {parts}; {len(self.events)} events"
+
+
+def _known(value: object) -> object:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _plain(value: object) -> object:
+    """Nested mappings and arrays as JSON types; what is not finite becomes null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if value is None or isinstance(value, bool | int | float | str):
+        return _known(value)
+    return str(value)

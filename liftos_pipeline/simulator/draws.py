@@ -1,0 +1,75 @@
+"""Random streams and the few recursions of the worlds.
+
+Every block of draws has its own stream and is drawn day by day, so that a longer world begins with the shorter one.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+
+
+def stream(seed: int, block: str) -> np.random.Generator:
+    """Generator of one block, independent of all others."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(zlib.crc32(block.encode()),)))
+
+
+def autoregression(innovations: np.ndarray, rho: np.ndarray | float, sd: float) -> np.ndarray:
+    """Stationary AR(1), shape (T, N), with marginal standard deviation ``sd``."""
+    out = np.empty_like(innovations)
+    scale = sd * np.sqrt(1.0 - np.square(rho))
+    out[0] = sd * innovations[0]
+    for t in range(1, len(innovations)):
+        out[t] = rho * out[t - 1] + scale * innovations[t]
+    return out
+
+
+def carry_over(values: np.ndarray, keep: np.ndarray | float) -> np.ndarray:
+    """Adstock: A[t] = keep * A[t-1] + (1 - keep) * values[t], shape (T, N)."""
+    out = np.empty_like(values)
+    out[0] = values[0]
+    for t in range(1, len(values)):
+        out[t] = keep * out[t - 1] + (1.0 - keep) * values[t]
+    return out
+
+
+def saturate(stock: np.ndarray, half: np.ndarray | float, power: float = 1.2) -> np.ndarray:
+    """Hill curve: 0 at no stock, one half at ``half``."""
+    ratio = np.power(stock / half, power)
+    return ratio / (1.0 + ratio)
+
+
+def first_hits(uniforms: np.ndarray, hazard: np.ndarray, first_day: int) -> np.ndarray:
+    """Day of the first ``uniforms < hazard`` from ``first_day`` on, shape (N,); -1 if there is none."""
+    hit = uniforms < hazard
+    hit[:first_day] = False
+    return np.where(hit.any(axis=0), hit.argmax(axis=0), -1)
+
+
+def response_path(n_days: int, start: np.ndarray, tau: np.ndarray, rise: float, decay: float) -> np.ndarray:
+    """Log response to a change, shape (T, N): it rises over ``rise`` days and fades over ``decay`` days."""
+    age = np.arange(n_days)[:, None] - np.where(start < 0, n_days, start)[None, :]
+    shape = (1.0 - np.exp(-(age + 1.0) / rise)) * np.exp(-np.maximum(age, 0) / decay)
+    return np.where(age >= 0, tau * shape, 0.0)
+
+
+def binomial_quantile(uniforms: np.ndarray, trials: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Smallest k with P(Binomial(trials, share) <= k) >= uniforms; grows with ``share`` at a fixed uniform."""
+    flat_u, flat_n = uniforms.ravel(), trials.ravel()
+    flat_p = np.broadcast_to(share, trials.shape).ravel()
+    result = np.where(flat_p >= 1.0, flat_n, 0)
+    open_cells = np.flatnonzero((flat_p < 1.0) & (flat_n > 0))
+    u, n, p = flat_u[open_cells], flat_n[open_cells], flat_p[open_cells]
+    mass = np.power(1.0 - p, n)
+    total = mass.copy()
+    count = np.zeros(len(n), dtype=np.int64)
+    pending = np.flatnonzero((total < u) & (count < n))
+    while len(pending):
+        k = count[pending] + 1
+        mass[pending] *= (n[pending] - k + 1) / k * p[pending] / (1.0 - p[pending])
+        total[pending] += mass[pending]
+        count[pending] = k
+        pending = pending[(total[pending] < u[pending]) & (k < n[pending])]
+    result[open_cells] = count
+    return result.reshape(trials.shape)

@@ -1,0 +1,84 @@
+"""Parameters of the simulated worlds and their register. Equations stand in the modules that draw them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from types import MappingProxyType
+
+from liftos_pipeline.errors import LiftosError
+
+
+@dataclass(frozen=True, eq=False)
+class Scenario:
+    """One world.
+
+    Adoption hazard of a treatment per unit and day, from ``first_adoption_day`` on::
+
+        h = base_hazard * exp(c1 * shock[t-1] / sd + c2 * quality + .5 * agency + c3 * macro[t] + .3 * rival[t] - .5)
+
+    with (c1, c2, c3) from ``selection``. A targeting or creative change multiplies the response by
+    ``exp(tau_i * (1 - exp(-(e + 1) / rise)) * exp(-e / decay))``, e days after its start, with
+    ``tau_i = tau * (1 + .3 * quality + .25 * N(0, 1))``. A budget change shifts log spend by ``U(*budget_step)`` and
+    acts through carry-over and saturation.
+    """
+
+    name: str
+    meaning: str
+    start: date = date(2026, 1, 1)
+    campaigns_per_platform: int = 96
+    accounts_per_platform: int = 2
+    lists: int = 40
+    subscribers_per_list: int = 80
+    first_adoption_day: int = 28
+    base_hazard: float = 0.012
+    selection: Mapping[str, tuple[float, float, float]] = field(
+        default_factory=lambda: MappingProxyType(
+            {
+                "budget_change": (0.8, 0.6, 0.2),
+                "targeting_change": (0.4, 0.8, -0.2),
+                "creative_change": (-0.6, 0.5, 0.15),
+            }
+        )
+    )
+    response: Mapping[str, tuple[float, float, float]] = field(
+        default_factory=lambda: MappingProxyType(
+            {"targeting_change": (0.40, 5.0, 1e9), "creative_change": (0.35, 4.0, 60.0)}
+        )
+    )
+    budget_step: tuple[float, float] = (0.25, 0.65)
+    organic_orders: float = 2.0
+    driven_orders: float = 3.6
+    list_orders: float = 2.4
+    exposure: Mapping[str, float] = field(
+        default_factory=lambda: MappingProxyType({"meta": 2.0, "google_ads": 2.9})
+    )
+    order_value_usd: float = 60.0
+    refund_rate: float = 0.03
+    pause_rate: float = 0.002
+
+
+SCENARIOS: dict[str, Scenario] = {
+    scenario.name: scenario
+    for scenario in (
+        Scenario(
+            "staggered_rollout",
+            "Budget, targeting and creative changes are adopted one unit after another, sooner by units with good "
+            "quality and recent luck; platforms claim organic orders; conversions arrive late.",
+        ),
+    )
+}
+
+
+def scenario_named(name: str) -> Scenario:
+    """Scenario of the register.
+
+    Raises
+    ------
+    LiftosError
+        No such scenario.
+    """
+    if name not in SCENARIOS:
+        raise LiftosError(f"one of {', '.join(sorted(SCENARIOS))}", f"scenario {name!r}", "Correct LIFTOS_SCENARIO.")
+    return SCENARIOS[name]

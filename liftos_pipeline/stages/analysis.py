@@ -1,0 +1,85 @@
+"""Maps the causal-ready rows of one analysis to the roles of a ``Panel``. The only place where the pipeline's
+column names meet the library."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from liftos_pipeline.causal import Panel
+
+COVARIATES = (
+    "log_spend_before",
+    "spend_momentum",
+    "count_momentum",
+    "click_rate_before",
+    "quality_before",
+    "days_since_other",
+    "other_active",
+)
+"""Covariates measured before the window. Calendar and macro are absorbed by the window indicators."""
+
+ANALYSIS_KEY = ["platform", "treatment_type"]
+
+
+def analyses(rows: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
+    """(platform, treatment type, rows) of every analysis, in a fixed order."""
+    if len(rows) == 0:
+        return []
+    ordered = rows.sort_values(["platform", "treatment_type", "window_start", "unit_id"], ignore_index=True)
+    return [
+        (str(platform), str(kind), part.reset_index(drop=True))
+        for (platform, kind), part in ordered.groupby(ANALYSIS_KEY, sort=True)
+    ]
+
+
+def to_panel(rows: pd.DataFrame, outcome: str, propensity: np.ndarray | None = None) -> Panel:
+    """Panel of one analysis.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Causal-ready rows of one platform and treatment type.
+    outcome : {"count", "value"}
+        Which outcome: its mean after minus its mean before is the panel's outcome.
+    propensity : ndarray, shape (n_rows,), optional
+        Stored scores of the rows.
+    """
+    frame = covariates(rows, outcome)
+    names = list(frame.columns)
+    frame["outcome"] = (rows[f"{outcome}_after"] - rows[f"{outcome}_before"]).to_numpy()
+    frame["treated"] = rows["is_treated"].to_numpy()
+    frame["unit"] = rows["unit_id"].to_numpy()
+    frame["window"] = rows["window_start"].to_numpy()
+    if propensity is not None:
+        frame["propensity"] = propensity
+    return Panel.from_frame(
+        frame,
+        outcome="outcome",
+        treatment="treated",
+        unit="unit",
+        period="window",
+        covariates=names,
+        propensity=None if propensity is None else "propensity",
+    )
+
+
+def covariates(rows: pd.DataFrame, outcome: str) -> pd.DataFrame:
+    """Unit covariates, the calendar's pull on the unit, and one indicator per window but the first.
+
+    A covariate that no row has is left out; where some rows lack it, they get the mean and an indicator.
+    """
+    frame = pd.DataFrame(index=rows.index)
+    for name in (*COVARIATES, f"{outcome}_before", f"{outcome}_trend"):
+        values = rows[name].to_numpy(dtype=float)
+        known = np.isfinite(values)
+        if not known.any():
+            continue
+        frame[name] = np.where(known, values, values[known].mean())
+        if not known.all():
+            frame[f"{name}_missing"] = (~known).astype(float)
+    windows = rows["window_start"].astype(str)
+    for window in sorted(windows.unique())[1:]:
+        frame[f"window_{window}"] = (windows == window).astype(float)
+    varying = frame.columns[frame.nunique() > 1]
+    return frame[list(varying)]

@@ -1,0 +1,140 @@
+"""Runs the estimators over the analyses: rows of ``causal.effect_estimates``. Which method runs is stated here."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pandas as pd
+
+from liftos_pipeline.causal import estimate
+from liftos_pipeline.causal.results import EffectEstimate
+from liftos_pipeline.errors import LiftosError
+from liftos_pipeline.stages.analysis import analyses, to_panel
+from liftos_pipeline.stages.roles import ROLES
+
+PRIMARY_METHOD = "doubly_robust"
+METHODS: dict[str, dict[str, object]] = {
+    "difference_in_means": {},
+    "ipw": {"estimand": "att"},
+    PRIMARY_METHOD: {"estimand": "att"},
+}
+"""Methods of a landmarked analysis and their options; the first is the labelled naive comparison."""
+
+OUTCOMES = ("count", "value")
+
+
+def estimate_effects(
+    rows: pd.DataFrame, scores: pd.DataFrame, treatments: pd.DataFrame, level: float, seed: int
+) -> pd.DataFrame:
+    """Effects of every analysis, outcome and method.
+
+    An analysis that the treatments call for and the data cannot carry has a row with the reason and no number.
+
+    Parameters
+    ----------
+    rows, scores, treatments : DataFrame
+        ``causal.causal_marketing_data``, ``causal.propensity_scores``, ``causal.treatments`` as of one day.
+    level : float
+        Level of the intervals.
+    seed : int
+        Seed of folds and draws.
+    """
+    answers = []
+    keys = ["platform", "treatment_type", "window_start", "unit_id"]
+    scored = rows.merge(scores[[*keys, "propensity"]], on=keys, how="left") if len(rows) else rows
+    done = set()
+    for platform, kind, part in analyses(scored):
+        done.add((platform, kind))
+        for outcome in OUTCOMES:
+            answers.extend(_analysis(platform, kind, part, outcome, level, seed))
+    wanted = set(zip(treatments["platform"], treatments["treatment_type"], strict=True))
+    for platform, kind in sorted(wanted - done):
+        reason = "no unit has 28 observed days before its start and 28 mature days after it, with a control"
+        answers.extend(
+            _refusal(platform, kind, outcome, method, level, reason) for outcome in OUTCOMES for method in METHODS
+        )
+    return pd.DataFrame(answers)
+
+
+def _analysis(
+    platform: str, kind: str, part: pd.DataFrame, outcome: str, level: float, seed: int
+) -> list[dict[str, object]]:
+    has_scores = bool(part["propensity"].notna().all())
+    rows = []
+    for method, options in METHODS.items():
+        try:
+            panel = to_panel(part, outcome, part["propensity"].to_numpy() if has_scores else None)
+            result = estimate(method, panel, level=level, seed=seed, **options)
+        except LiftosError as error:
+            rows.append(_refusal(platform, kind, outcome, method, level, str(error)))
+        else:
+            rows.append(_row(platform, kind, outcome, result))
+    return rows
+
+
+def _head(platform: str, kind: str, outcome: str) -> dict[str, object]:
+    roles = ROLES[platform]
+    return {
+        "platform": platform,
+        "treatment_type": kind,
+        "outcome": roles.count if outcome == "count" else roles.value,
+        "label": roles.label,
+    }
+
+
+def _row(platform: str, kind: str, outcome: str, result: EffectEstimate) -> dict[str, object]:
+    diagnostics = dict(result.diagnostics)
+    undefined = diagnostics.get("undefined") or {}
+    return {
+        **_head(platform, kind, outcome),
+        "method": result.method,
+        "estimand": result.estimand,
+        "estimate": _known(result.estimate),
+        "std_error": _known(result.std_error),
+        "ci_low": _known(result.ci_low),
+        "ci_high": _known(result.ci_high),
+        "level": result.level,
+        "p_value": _known(result.p_value),
+        "n_rows": result.n_rows,
+        "n_units": result.n_units,
+        "n_treated": result.n_treated,
+        "n_clusters": result.n_clusters,
+        "refused": diagnostics.get("refused"),
+        "undefined": "; ".join(f"{field}: {reason}" for field, reason in undefined.items()) or None,
+        "warnings": "\n".join(result.warnings) or None,
+        "diagnostics": json.dumps(diagnostics, default=_plain, sort_keys=True),
+    }
+
+
+def _refusal(
+    platform: str, kind: str, outcome: str, method: str, level: float, reason: str
+) -> dict[str, object]:
+    return {
+        **_head(platform, kind, outcome),
+        "method": method,
+        "estimand": "att",
+        "estimate": None,
+        "std_error": None,
+        "ci_low": None,
+        "ci_high": None,
+        "level": level,
+        "p_value": None,
+        "n_rows": 0,
+        "n_units": 0,
+        "n_treated": 0,
+        "n_clusters": 0,
+        "refused": reason,
+        "undefined": None,
+        "warnings": None,
+        "diagnostics": "{}",
+    }
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
+def _plain(value: object) -> object:
+    """JSON form of numpy values."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)

@@ -1,0 +1,157 @@
+"""Builds the causal-ready rows: per weekly window the units that start in it and those not yet treated.
+
+Covariates lie strictly before the window; the outcome is the mean of days 0 to 27 after the start and of days
+-28 to -1 before it. A control has not started by day 27 of the window, so its outcome holds no effect of its own.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from liftos_pipeline.schema import TREATMENT_TYPES
+from liftos_pipeline.stages.grid import Grid, to_grid
+from liftos_pipeline.stages.roles import AFTER_DAYS, BEFORE_DAYS, MACRO, ROLES, WINDOW_DAYS
+
+_NEVER = np.iinfo(np.int64).max // 2
+_OTHER_HORIZON_DAYS = 56
+_LAST_WEEK = 7
+
+
+def causal_rows(panel: pd.DataFrame, treatments: pd.DataFrame) -> pd.DataFrame:
+    """Rows of ``causal.causal_marketing_data`` for every platform and treatment type.
+
+    Parameters
+    ----------
+    panel : DataFrame
+        ``marketing_panel`` as of one day.
+    treatments : DataFrame
+        ``causal.treatments`` as of the same day.
+    """
+    calendar = _calendar(panel)
+    parts = []
+    for platform, roles in ROLES.items():
+        wanted = (roles.count, roles.value, roles.volume, roles.clicks, roles.exposure, "quality_score")
+        grid = to_grid(panel, platform, tuple(dict.fromkeys(wanted)))
+        if len(grid.units) == 0:
+            continue
+        starts = _first_starts(grid, treatments)
+        parts.extend(_analysis(grid, starts, kind, calendar) for kind in TREATMENT_TYPES)
+    filled = [part for part in parts if len(part)]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
+
+
+def _calendar(panel: pd.DataFrame) -> pd.DataFrame:
+    """Macro values and vintage per day; vintages of one day differ by account, the weakest is kept."""
+    columns = [*MACRO.values()]
+    by_day = panel.groupby("date_day")
+    calendar = by_day[columns].first().rename(columns={source: name for name, source in MACRO.items()})
+    rank = {"captured": 0, "as_restated": 1, "reconstructed": 2}
+    weakest = panel["vintage"].map(rank).groupby(panel["date_day"]).max()
+    calendar["vintage"] = weakest.map({code: name for name, code in rank.items()})
+    calendar.index = pd.to_datetime(calendar.index)
+    return calendar
+
+
+def _first_starts(grid: Grid, treatments: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Day index of each unit's first treatment of each type; ``_NEVER`` if none is known."""
+    starts = {}
+    for kind in TREATMENT_TYPES:
+        known = treatments[(treatments["treatment_type"] == kind) & (treatments["platform"] == grid.platform)]
+        first = pd.to_datetime(known["started_on"]).groupby(known["unit_id"]).min()
+        index = np.full(len(grid.units), _NEVER)
+        position = pd.Index(grid.units).get_indexer(first.index)
+        offsets = (first.to_numpy(dtype="datetime64[D]") - grid.days[0]).astype(int)
+        index[position[position >= 0]] = offsets[position >= 0]
+        starts[kind] = index
+    return starts
+
+
+def _analysis(grid: Grid, starts: dict[str, np.ndarray], kind: str, calendar: pd.DataFrame) -> pd.DataFrame:
+    roles = ROLES[grid.platform]
+    last_start = len(grid.days) - AFTER_DAYS - roles.maturity_days
+    parts = []
+    for window in range(BEFORE_DAYS, last_start - WINDOW_DAYS + 2, WINDOW_DAYS):
+        treated = (starts[kind] >= window) & (starts[kind] < window + WINDOW_DAYS)
+        control = starts[kind] >= window + AFTER_DAYS
+        if treated.any() and control.any():
+            parts.append(_window_rows(grid, starts, kind, window, treated, control))
+    if not parts:
+        return pd.DataFrame()
+    rows = pd.concat(parts, ignore_index=True)
+    macro = calendar.reindex(pd.to_datetime(rows["window_start"]))
+    for name in (*MACRO, "vintage"):
+        rows[name] = macro[name].to_numpy()
+    observed = rows.drop(columns=["started_on", "quality_before", *MACRO]).notna().all(axis=1)
+    return rows[observed]
+
+
+def _window_rows(
+    grid: Grid,
+    starts: dict[str, np.ndarray],
+    kind: str,
+    window: int,
+    treated: np.ndarray,
+    control: np.ndarray,
+) -> pd.DataFrame:
+    chosen = np.flatnonzero(treated | control)
+    part = Grid(grid.platform, grid.units[chosen], grid.days, {k: v[chosen] for k, v in grid.values.items()})
+    is_treated = treated[chosen]
+    own_start = np.where(is_treated, starts[kind][chosen], window)
+    rows = pd.DataFrame({"platform": grid.platform, "treatment_type": kind, "unit_id": part.units})
+    rows["window_start"] = grid.days[window]
+    rows["started_on"] = np.where(is_treated, grid.days[own_start], np.datetime64("NaT"))
+    rows["is_treated"] = is_treated.astype(int)
+    roles = ROLES[grid.platform]
+    for name, column in (("count", roles.count), ("value", roles.value)):
+        before = part.mean(column, own_start - BEFORE_DAYS, BEFORE_DAYS)
+        after = part.mean(column, own_start, AFTER_DAYS)
+        rows[f"{name}_before"], rows[f"{name}_after"] = before, after
+        rows[f"{name}_trend"] = before * _growth_of_others(before, after, is_treated)
+    _add_covariates(rows, part, window)
+    _add_other_treatments(rows, {k: v[chosen] for k, v in starts.items() if k != kind}, window)
+    return rows
+
+
+def _growth_of_others(before: np.ndarray, after: np.ndarray, is_treated: np.ndarray) -> np.ndarray:
+    """Relative growth of the not-yet-treated units, each unit left out of its own figure."""
+    usable = ~is_treated & np.isfinite(before) & np.isfinite(after)
+    own_before = np.where(usable, before, 0.0)
+    own_after = np.where(usable, after, 0.0)
+    base = own_before.sum() - own_before
+    with np.errstate(divide="ignore", invalid="ignore"):
+        growth = (own_after.sum() - own_after) / base - 1.0
+    return np.where(base > 0, growth, 0.0)
+
+
+def _add_covariates(rows: pd.DataFrame, grid: Grid, window: int) -> None:
+    roles = ROLES[grid.platform]
+    first = np.full(len(grid.units), window - BEFORE_DAYS)
+    recent = np.full(len(grid.units), window - _LAST_WEEK)
+    earlier_days = BEFORE_DAYS - _LAST_WEEK
+
+    def momentum(column: str) -> np.ndarray:
+        late, early = grid.mean(column, recent, _LAST_WEEK), grid.mean(column, first, earlier_days)
+        return np.log1p(late) - np.log1p(early)
+
+    exposure = grid.mean(roles.exposure, first, BEFORE_DAYS)
+    clicks = grid.mean(roles.clicks, first, BEFORE_DAYS)
+    rows["log_spend_before"] = np.log1p(grid.mean(roles.volume, first, BEFORE_DAYS))
+    rows["spend_momentum"] = momentum(roles.volume)
+    rows["count_momentum"] = momentum(roles.count)
+    rows["click_rate_before"] = np.divide(clicks, exposure, out=np.zeros_like(clicks), where=exposure > 0)
+    rows["quality_before"] = _mean_of_known(grid.values["quality_score"][:, window - BEFORE_DAYS : window])
+
+
+def _mean_of_known(block: np.ndarray) -> np.ndarray:
+    known = np.isfinite(block)
+    n_known = known.sum(axis=1)
+    total = np.where(known, block, 0.0).sum(axis=1)
+    return np.divide(total, n_known, out=np.full(len(block), np.nan), where=n_known > 0)
+
+
+def _add_other_treatments(rows: pd.DataFrame, others: dict[str, np.ndarray], window: int) -> None:
+    started = np.stack(list(others.values()))
+    since = np.where(started < window, window - started, _OTHER_HORIZON_DAYS)
+    rows["days_since_other"] = np.minimum(since, _OTHER_HORIZON_DAYS).min(axis=0).astype(float)
+    rows["other_active"] = (started < window).sum(axis=0)

@@ -1,0 +1,70 @@
+"""Which columns of the panel play which part on each platform, and how an analysis is windowed. No computing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+BEFORE_DAYS = 28
+AFTER_DAYS = 28
+WINDOW_DAYS = 7
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Columns of ``marketing_panel`` behind the analyses of one platform.
+
+    ``label`` says whose count the outcome is. ``maturity_days`` is how old a day must be before its outcome is
+    used: platforms go on adding conversions to past days.
+    """
+
+    unit_type: str
+    count: str
+    value: str
+    volume: str
+    clicks: str
+    exposure: str
+    label: str
+    maturity_days: int
+
+
+ROLES: dict[str, Roles] = {
+    "meta": Roles(
+        "campaign",
+        "conversions_reported",
+        "revenue_reported",
+        "spend",
+        "clicks",
+        "impressions",
+        "effect_on_reported",
+        14,
+    ),
+    "google_ads": Roles(
+        "campaign",
+        "conversions_reported",
+        "revenue_reported",
+        "spend",
+        "clicks",
+        "impressions",
+        "effect_on_reported",
+        14,
+    ),
+    "klaviyo": Roles(
+        "list",
+        "orders",
+        "order_revenue",
+        "email_sends",
+        "email_clicks",
+        "email_sends",
+        "effect_on_orders",
+        3,
+    ),
+}
+
+MACRO = {
+    "umcsent": "umcsent_asof",
+    "unrate": "unrate_asof",
+    "inflation": "cpi_yoy_asof",
+    "nominal_gdp_growth": "gdp_growth_asof",
+    "log_vix": "log_vix_asof",
+}
+"""Macro columns of the causal-ready data, and where the panel has them."""

@@ -1,0 +1,5 @@
+"""DuckDB: connections and locking, loading, result partitions, the page archive, publishing."""
+
+from liftos_pipeline.warehouse.store import Warehouse
+
+__all__ = ["Warehouse"]

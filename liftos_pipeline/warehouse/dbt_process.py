@@ -1,0 +1,27 @@
+"""Console script ``liftos-dbt``: dbt with the warehouse's exclusive lock held by dbt's own process.
+
+A parent that is killed leaves this process to finish under its lock, or to die and free it. Everything slow that
+needs no database (imports) happens before the lock.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from liftos_pipeline.warehouse.locks import file_lock
+
+_NEEDS_DATABASE = {"build", "run", "test", "show", "seed", "snapshot", "compile", "docs"}
+
+
+def main() -> None:
+    """Run dbt with this process's arguments."""
+    from dbt.cli.main import cli
+
+    os.environ.setdefault("DBT_SEND_ANONYMOUS_USAGE_STATS", "false")
+    if not _NEEDS_DATABASE & set(sys.argv[1:]):
+        cli(prog_name="dbt")
+    home = Path(os.environ.get("LIFTOS_HOME", ".liftos")).expanduser().resolve()
+    with file_lock(home / "warehouse", exclusive=True):
+        cli(prog_name="dbt")

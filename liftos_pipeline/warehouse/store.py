@@ -1,0 +1,136 @@
+"""The working file: opening it under the lock, its tables, its identity. Loading and publishing stand beside it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from liftos_pipeline.errors import WarehouseError
+from liftos_pipeline.schema import SCHEMA_VERSION, TABLES
+from liftos_pipeline.warehouse.locks import file_lock
+
+STORAGE_VERSION = "v1.2.0"
+"""Oldest DuckDB that can read our files."""
+
+_OPEN_SECONDS = 30.0
+_OPEN_PAUSE_S = 0.2
+
+
+class Warehouse:
+    """One home's warehouse.
+
+    Parameters
+    ----------
+    home : Path
+        Folder of the installation.
+    source_mode : {"live", "simulated"}
+        What the home is filled with; a home never changes it.
+    """
+
+    def __init__(self, home: Path, source_mode: str) -> None:
+        self.home = home
+        self.source_mode = source_mode
+        self.folder = home / "warehouse"
+        self.working_file = self.folder / "liftos.duckdb"
+        self.public_file = home / "liftos.duckdb"
+        self.archive_file = home / "archive" / "pages.sqlite"
+        self._is_checked = False
+
+    @contextmanager
+    def write(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Exclusive connection to the working file. Keep computing out of it.
+
+        Raises
+        ------
+        WarehouseError
+            The file cannot be opened, is of a newer version, or belongs to a home of the other mode.
+        """
+        with file_lock(self.folder, exclusive=True):
+            connection = self._open(read_only=False)
+            try:
+                self._check(connection)
+                yield connection
+            finally:
+                connection.close()
+
+    @contextmanager
+    def read(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Read-only connection to the working file, beside other readers."""
+        if not self._is_checked or self._log_file.exists():
+            with self.write():
+                pass
+        with file_lock(self.folder, exclusive=False):
+            connection = self._open(read_only=True)
+            try:
+                yield connection
+            finally:
+                connection.close()
+
+    @property
+    def _log_file(self) -> Path:
+        return self.working_file.with_name(self.working_file.name + ".wal")
+
+    def _open(self, read_only: bool) -> duckdb.DuckDBPyConnection:
+        deadline = time.monotonic() + _OPEN_SECONDS
+        while True:
+            try:
+                connection = duckdb.connect(
+                    str(self.working_file),
+                    read_only=read_only,
+                    config={"storage_compatibility_version": STORAGE_VERSION},
+                )
+            except duckdb.IOException as error:
+                if "lock" not in str(error).lower() or time.monotonic() > deadline:
+                    raise self._unreadable(error) from error
+                time.sleep(_OPEN_PAUSE_S)
+            except duckdb.Error as error:
+                raise self._unreadable(error) from error
+            else:
+                connection.execute("SET TimeZone = 'UTC'")
+                return connection
+
+    def _unreadable(self, error: duckdb.Error) -> WarehouseError:
+        return WarehouseError(
+            f"a warehouse that opens at {self.working_file}",
+            str(error).splitlines()[0],
+            "Close other programs that hold this file; read liftos.duckdb in the home instead. "
+            "If it is damaged, restore it from a copy.",
+        )
+
+    def _check(self, connection: duckdb.DuckDBPyConnection) -> None:
+        if self._is_checked:
+            return
+        known = connection.execute(
+            "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'ops' AND table_name = 'home'"
+        ).fetchone()
+        if known == (0,):
+            self._create(connection)
+        version, mode = connection.execute("SELECT schema_version, source_mode FROM ops.home").fetchall()[0]
+        if version > SCHEMA_VERSION:
+            raise WarehouseError(
+                f"a warehouse of version {SCHEMA_VERSION} or older", f"version {version}", "Update liftos-pipeline."
+            )
+        if mode != self.source_mode:
+            raise WarehouseError(
+                f"a {self.source_mode} home",
+                f"{self.home}, which holds {mode} data",
+                "Set LIFTOS_HOME to another folder: live and simulated data are never mixed.",
+            )
+        self._is_checked = True
+
+    def _create(self, connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute("BEGIN")
+        for schema in sorted({table.schema for table in TABLES.values()} | {"staging", "intermediate", "mart"}):
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        for table in TABLES.values():
+            connection.execute(table.ddl())
+        connection.execute(
+            "INSERT INTO ops.home VALUES (?, ?, ?)",
+            [SCHEMA_VERSION, self.source_mode, datetime.now(UTC).replace(tzinfo=None)],
+        )
+        connection.execute("COMMIT")
