@@ -151,7 +151,9 @@ def _normalised(column: pd.Series, name: str, role: str) -> NDArray[Any]:
         if np.all(values == np.rint(values)) and np.all(np.abs(values) < 2**53):
             return values.astype(np.int64)
     raise LiftosError(
-        f"text, whole numbers or dates as {role}", f"{name} holds {kind} values", f"Convert {name} to one key type."
+        f"text, whole numbers or dates as {role}",
+        f"{name} holds {kind} values",
+        f"Convert {name} to one key type.",
     )
 
 

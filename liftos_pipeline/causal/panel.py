@@ -250,7 +250,7 @@ def _build(data: Tabular, roles: Roles) -> Panel:
         period_labels=None if periods is None else periods.labels,
         cluster=clusters.codes[order],
         cluster_labels=clusters.labels,
-        weights=None if weights is None else weights[order],
+        weights=None if weights is None else weights[order] / weights[order].mean(),
         propensity=None if propensity is None else propensity[order],
         covariate_names=names,
         roles=roles,
@@ -314,7 +314,7 @@ def _weights(frame: pd.DataFrame, name: str) -> Floats:
             f"{n_not_positive} of {len(values)} rows at zero or below",
             "Drop rows that should not count.",
         )
-    return values / values.mean()
+    return values
 
 
 def _propensity(frame: pd.DataFrame, name: str) -> Floats:

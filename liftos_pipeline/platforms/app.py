@@ -66,7 +66,9 @@ def _respond(environ: dict, scenario: Scenario, seed: int) -> Response:
         path=environ["PATH_INFO"],
         query=dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True)),
         headers={
-            name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")
+            name[5:].replace("_", "-").lower(): value
+            for name, value in environ.items()
+            if name.startswith("HTTP_")
         },
         body=environ["wsgi.input"].read(length) if length else b"",
         clock=clock,

@@ -15,7 +15,10 @@ def answer(request: Request) -> Response:
     """Answer ``/fred/series/observations``."""
     query = request.query
     if query.get("api_key") != SIMULATED:
-        return as_json({"error_code": 400, "error_message": "Bad Request. The value for variable api_key is not registered."}, 400)
+        return as_json(
+            {"error_code": 400, "error_message": "Bad Request. The value for variable api_key is not registered."},
+            400,
+        )
     if request.path != "/fred/series/observations":
         return as_json({"error_code": 404, "error_message": "Not Found."}, 404)
     first = date.fromisoformat(query.get("observation_start", "1776-07-04"))
@@ -40,7 +43,9 @@ def answer(request: Request) -> Response:
 def download(request: Request) -> Response:
     """Answer ``/graph/fredgraph.csv``: today's view, no vintages."""
     series = request.query.get("id", "")
-    newest = {day: value for day, _, end, value in _series(request, series) if end == _FOREVER or end >= _today(request)}
+    newest = {
+        day: value for day, _, end, value in _series(request, series) if end == _FOREVER or end >= _today(request)
+    }
     if not newest:
         return Response(404, b"<html><body>Not found</body></html>", "text/html")
     lines = [f"observation_date,{series}", *(f"{day},{value}" for day, value in sorted(newest.items()))]
@@ -54,7 +59,9 @@ def _today(request: Request) -> date:
 def _series(request: Request, series: str) -> list[tuple[date, date, date, str]]:
     """Date, realtime start and end, value as text, of what was published by the clock."""
     macro = request.world.macro
-    columns = (macro[name].to_pylist() for name in ("series_id", "date", "realtime_start", "realtime_end", "value"))
+    columns = (
+        macro[name].to_pylist() for name in ("series_id", "date", "realtime_start", "realtime_end", "value")
+    )
     found = []
     for name, day, start, end, value in zip(*columns, strict=True):
         if name == series and start <= _today(request):

@@ -36,11 +36,15 @@ def token(request: Request) -> Response:
 def answer(request: Request) -> Response:
     """Answer ``googleAds:searchStream``."""
     if request.headers.get("authorization") != f"Bearer {SIMULATED}":
-        return _error(401, "UNAUTHENTICATED", {"authenticationError": "OAUTH_TOKEN_INVALID"}, "Invalid credentials.")
+        return _error(
+            401, "UNAUTHENTICATED", {"authenticationError": "OAUTH_TOKEN_INVALID"}, "Invalid credentials."
+        )
     parts = request.path.split("/")
     panel = request.world.google_ads
     if len(parts) != 5 or parts[4] != "googleAds:searchStream" or parts[3] not in panel.account_ids:
-        return _error(403, "PERMISSION_DENIED", {"authorizationError": "USER_PERMISSION_DENIED"}, "No such customer.")
+        return _error(
+            403, "PERMISSION_DENIED", {"authorizationError": "USER_PERMISSION_DENIED"}, "No such customer."
+        )
     query = orjson.loads(request.body)["query"]
     resource = _FROM.search(query)
     name = resource.group(1).lower() if resource else ""
@@ -67,13 +71,17 @@ def _refuse_changes(request: Request, query: str) -> Response | None:
     bounds = dict(_CHANGED.findall(query))
     since = next((value for operator, value in bounds.items() if operator.startswith(">")), None)
     if since is None:
-        return _error(400, "INVALID_ARGUMENT", {"changeEventError": "CHANGE_DATE_RANGE_INFINITE"}, "Give both ends.")
+        return _error(
+            400, "INVALID_ARGUMENT", {"changeEventError": "CHANGE_DATE_RANGE_INFINITE"}, "Give both ends."
+        )
     limit = _LIMIT.search(query)
     if limit is None or int(limit.group(1)) > 10_000:
         return _error(400, "INVALID_ARGUMENT", {"changeEventError": "LIMIT_NOT_SPECIFIED"}, "LIMIT up to 10000.")
     oldest = request.clock.date() - timedelta(days=CHANGE_EVENT_DAYS)
     if date.fromisoformat(since[:10]) < oldest:
-        return _error(400, "INVALID_ARGUMENT", {"changeEventError": "START_DATE_TOO_OLD"}, f"Start on {oldest} or later.")
+        return _error(
+            400, "INVALID_ARGUMENT", {"changeEventError": "START_DATE_TOO_OLD"}, f"Start on {oldest} or later."
+        )
     return None
 
 

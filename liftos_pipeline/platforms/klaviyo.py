@@ -10,7 +10,16 @@ from urllib.parse import urlencode
 import numpy as np
 
 from liftos_pipeline.platforms.klaviyo_events import METRICS, day_events, metric_id
-from liftos_pipeline.platforms.wire import SIMULATED, Request, Response, as_json, from_cursor, midnight, to_cursor
+from liftos_pipeline.platforms.wire import (
+    SIMULATED,
+    Request,
+    Response,
+    as_json,
+    from_cursor,
+    listing,
+    midnight,
+    to_cursor,
+)
 from liftos_pipeline.simulator.lists import ListsPanel
 from liftos_pipeline.simulator.world import KLAVIYO_ACCOUNT
 
@@ -32,7 +41,9 @@ def answer(request: Request) -> Response:
         return _campaigns(request)
     members = _MEMBERS.match(path)
     if members:
-        return _paged(request, list(_list_members(request, members.group(1))), OTHER_PAGE)
+        return _paged(
+            request, listing(request, lambda: list(_list_members(request, members.group(1)))), OTHER_PAGE
+        )
     streams = {
         "/api/accounts": lambda: [_account()],
         "/api/metrics": lambda: list(_metrics()),
@@ -42,7 +53,7 @@ def answer(request: Request) -> Response:
     if path not in streams:
         return _error(404, "not_found", f"No such path: {path}")
     limit = PROFILE_PAGE if path == "/api/profiles" else OTHER_PAGE
-    return _paged(request, streams[path](), limit)
+    return _paged(request, listing(request, streams[path]), limit)
 
 
 def _error(status: int, code: str, detail: str) -> Response:
@@ -218,4 +229,6 @@ def _events(request: Request) -> Response:
         if offset >= len(inside):
             day, offset = day + 1, 0
     following = _next_link(request, to_cursor(day, offset)) if day < days.stop else None
-    return as_json({"data": rows, "links": {"self": request.path, "next": following}, "included": list(_metrics())})
+    return as_json(
+        {"data": rows, "links": {"self": request.path, "next": following}, "included": list(_metrics())}
+    )

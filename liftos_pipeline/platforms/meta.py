@@ -9,7 +9,16 @@ from urllib.parse import urlencode
 import numpy as np
 import orjson
 
-from liftos_pipeline.platforms.wire import SIMULATED, Request, Response, as_json, from_cursor, midnight, to_cursor
+from liftos_pipeline.platforms.wire import (
+    SIMULATED,
+    Request,
+    Response,
+    as_json,
+    from_cursor,
+    listing,
+    midnight,
+    to_cursor,
+)
 from liftos_pipeline.simulator.ads import AdsPanel
 
 _CHANGES = {
@@ -30,7 +39,9 @@ def answer(request: Request) -> Response:
     panel = request.world.meta
     account = node.removeprefix("act_")
     if not node.startswith("act_") or account not in panel.account_ids:
-        return _error(400, f"Unsupported get request. Object with ID '{node}' does not exist", "GraphMethodException", 100)
+        return _error(
+            400, f"Unsupported get request. Object with ID '{node}' does not exist", "GraphMethodException", 100
+        )
     units = np.flatnonzero(panel.account_ids == account)
     if not edge:
         return as_json(_account(account))
@@ -43,7 +54,7 @@ def answer(request: Request) -> Response:
     }
     if edge[0] not in edges:
         return _error(400, f"(#100) Tried accessing nonexisting field ({edge[0]})", "OAuthException", 100)
-    return _paged(request, list(edges[edge[0]](request, panel, units)))
+    return _paged(request, listing(request, lambda: list(edges[edge[0]](request, panel, units))))
 
 
 def _error(status: int, message: str, kind: str, code: int, subcode: int | None = None) -> Response:
@@ -114,10 +125,15 @@ def _insights(request: Request, panel: AdsPanel, units: np.ndarray) -> Iterator[
                 yield _insight(base, cents, impressions, clicks, bought, value, frequency)
             elif level == "ad":
                 shares = _children(panel, unit)
-                parts = zip(*(_split(total, shares) for total in (cents, impressions, clicks, bought)), strict=True)
+                parts = zip(
+                    *(_split(total, shares) for total in (cents, impressions, clicks, bought)), strict=True
+                )
                 for (suffix, _), part in zip(shares, parts, strict=True):
                     if part[1] > 0:
-                        ids = {"adset_id": f"{base['campaign_id']}{suffix}", "ad_id": f"{base['campaign_id']}9{suffix}"}
+                        ids = {
+                            "adset_id": f"{base['campaign_id']}{suffix}",
+                            "ad_id": f"{base['campaign_id']}9{suffix}",
+                        }
                         yield _insight({**base, **ids}, *part, value, frequency)
 
 
@@ -171,7 +187,9 @@ def _activities(request: Request, panel: AdsPanel, units: np.ndarray) -> Iterato
             at = midnight(request.day(day), 300 + 17 * (unit % 50))
             if since <= at < until and at < request.clock:
                 events.append((at, _activity(panel, unit, kind, day, at, event_type, object_type)))
-    yield from (event for _, event in sorted(events, key=lambda entry: (entry[0], entry[1]["object_id"]), reverse=True))
+    yield from (
+        event for _, event in sorted(events, key=lambda entry: (entry[0], entry[1]["object_id"]), reverse=True)
+    )
 
 
 def _instant(text: str | None, default: datetime) -> datetime:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import parse_qs
@@ -12,6 +14,9 @@ import orjson
 from liftos_pipeline.simulator import World
 
 SIMULATED = "simulated"
+_CURSORS = ("after", "page[cursor]")
+_KEPT_LISTINGS = 8
+_listings: OrderedDict[tuple, list[dict]] = OrderedDict()
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,9 @@ class Request:
     @property
     def last_day(self) -> int:
         """Index of the newest day of the world that has begun by the clock."""
-        return min(self.world.n_days - 1, (self.clock - timedelta(microseconds=1)).date().toordinal() - self._first)
+        return min(
+            self.world.n_days - 1, (self.clock - timedelta(microseconds=1)).date().toordinal() - self._first
+        )
 
     @property
     def _first(self) -> int:
@@ -81,3 +88,15 @@ def from_cursor(cursor: str) -> tuple[int, ...] | None:
         return tuple(int(part) for part in text.split(":"))
     except (ValueError, UnicodeDecodeError):
         return None
+
+
+def listing(request: Request, build: Callable[[], list[dict]]) -> list[dict]:
+    """All rows of a query, built at its first page and kept for the pages that follow."""
+    query = tuple(sorted(entry for entry in request.query.items() if entry[0] not in _CURSORS))
+    key = (request.world, request.path, query, request.clock)
+    if key not in _listings:
+        _listings[key] = build()
+    _listings.move_to_end(key)
+    while len(_listings) > _KEPT_LISTINGS:
+        _listings.popitem(last=False)
+    return _listings[key]

@@ -102,7 +102,7 @@ def ads_panel(scenario: Scenario, seed: int, platform: str, env: Environment) ->
     pacing = autoregression(stream(seed, f"{platform}.pacing").standard_normal((n_days, n)), pacing_rho, 0.12)
     base_log = np.log(spend_level) + (0.5 * (env.week + env.annual))[:, None] + pacing
     running = stream(seed, f"{platform}.pause").random((n_days, n)) >= scenario.pause_rate
-    stepped = (np.arange(n_days)[:, None] >= np.where(starts["budget_change"] < 0, n_days, starts["budget_change"]))
+    stepped = np.arange(n_days)[:, None] >= np.where(starts["budget_change"] < 0, n_days, starts["budget_change"])
     spend_without = np.exp(base_log) * running
     spend = np.round(spend_without * np.exp(dose * stepped), 2)
     stock = saturate(carry_over(spend, keep), spend_level)

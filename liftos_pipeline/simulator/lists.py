@@ -142,7 +142,9 @@ def _people(scenario: Scenario, seed: int, n_days: int, sends: np.ndarray) -> di
     joins = stream(seed, "klaviyo.joins").poisson(_JOINS_PER_LIST_DAY, (n_days, n))
     joined_day, joined_list = np.nonzero(joins)
     times = joins[joined_day, joined_list]
-    people_list = np.concatenate([np.repeat(np.arange(n), scenario.subscribers_per_list), np.repeat(joined_list, times)])
+    people_list = np.concatenate(
+        [np.repeat(np.arange(n), scenario.subscribers_per_list), np.repeat(joined_list, times)]
+    )
     joined = np.concatenate([np.full(at_start, -1), np.repeat(joined_day, times)])
     left = np.full(len(joined), _NEVER)
     events: dict[str, list[np.ndarray]] = {"received": [], "opened": [], "clicked": []}

@@ -48,11 +48,11 @@ class Scenario:
         )
     )
     budget_step: tuple[float, float] = (0.25, 0.65)
-    organic_orders: float = 2.0
-    driven_orders: float = 3.6
+    organic_orders: float = 1.6
+    driven_orders: float = 2.6
     list_orders: float = 2.4
     exposure: Mapping[str, float] = field(
-        default_factory=lambda: MappingProxyType({"meta": 2.0, "google_ads": 2.9})
+        default_factory=lambda: MappingProxyType({"meta": 2.3, "google_ads": 3.4})
     )
     order_value_usd: float = 60.0
     refund_rate: float = 0.03
@@ -80,5 +80,7 @@ def scenario_named(name: str) -> Scenario:
         No such scenario.
     """
     if name not in SCENARIOS:
-        raise LiftosError(f"one of {', '.join(sorted(SCENARIOS))}", f"scenario {name!r}", "Correct LIFTOS_SCENARIO.")
+        raise LiftosError(
+            f"one of {', '.join(sorted(SCENARIOS))}", f"scenario {name!r}", "Correct LIFTOS_SCENARIO."
+        )
     return SCENARIOS[name]

@@ -107,9 +107,7 @@ def _row(platform: str, kind: str, outcome: str, result: EffectEstimate) -> dict
     }
 
 
-def _refusal(
-    platform: str, kind: str, outcome: str, method: str, level: float, reason: str
-) -> dict[str, object]:
+def _refusal(platform: str, kind: str, outcome: str, method: str, level: float, reason: str) -> dict[str, object]:
     return {
         **_head(platform, kind, outcome),
         "method": method,

@@ -39,6 +39,4 @@ def graph_edges(rows: pd.DataFrame) -> pd.DataFrame:
             edges.append((platform, kind, kind, name, "treatment", False))
             edges.append((platform, kind, name, outcome, "mediator", False))
         edges.append((platform, kind, kind, outcome, "treatment", False))
-    return pd.DataFrame(
-        edges, columns=["platform", "treatment_type", "cause", "effect", "cause_role", "adjusted"]
-    )
+    return pd.DataFrame(edges, columns=["platform", "treatment_type", "cause", "effect", "cause_role", "adjusted"])

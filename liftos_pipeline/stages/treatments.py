@@ -49,7 +49,9 @@ def identify_treatments(changes: pd.DataFrame, confounders: pd.DataFrame, as_of:
         for unit, rows in detected.groupby("unit_id")
     }
     logged["detected_on"] = [
-        _take_match(breaks.get(row.unit_id, []), row.started_on) if row.treatment_type == "budget_change" else pd.NaT
+        _take_match(breaks.get(row.unit_id, []), row.started_on)
+        if row.treatment_type == "budget_change"
+        else pd.NaT
         for row in logged.itertuples()
     ]
     logged["evidence"] = np.where(logged["detected_on"].notna(), "both", "logged")

@@ -122,9 +122,7 @@ def _span_join(window: Window, alias: str) -> str:
     return f"JOIN span s ON {_same(window.table, 's', alias)}"
 
 
-def _reject_conflicts(
-    connection: duckdb.DuckDBPyConnection, window: Window, run_id: str
-) -> WarehouseError | None:
+def _reject_conflicts(connection: duckdb.DuckDBPyConnection, window: Window, run_id: str) -> WarehouseError | None:
     keys = ", ".join(window.table.key)
     doubled = connection.execute(
         f"SELECT {_names(window.table)} FROM incoming QUALIFY count(*) OVER (PARTITION BY {keys}) > 1 ORDER BY {keys}"
@@ -141,12 +139,15 @@ def _reject_conflicts(
     place = f"{window.source}.{window.stream} of {window.account_id}, {window.start} to {window.end}"
     if stray:
         return WarehouseError(
-            f"only rows of the days asked for from {place}", f"{stray} rows of other days", "Re-run; report if it stays."
+            f"only rows of the days asked for from {place}",
+            f"{stray} rows of other days",
+            "Re-run; report if it stays.",
         )
     rows = [dict(zip(source_columns(window.table), row, strict=True)) for row in doubled]
     where = [window.source, window.stream, window.account_id, window.observed_at]
     connection.execute(
-        "DELETE FROM ops.rejected_row WHERE source = ? AND stream = ? AND account_id = ? AND observed_at = ?", where
+        "DELETE FROM ops.rejected_row WHERE source = ? AND stream = ? AND account_id = ? AND observed_at = ?",
+        where,
     )
     connection.executemany(
         "INSERT INTO ops.rejected_row VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -210,15 +211,15 @@ def _carried(table: Table) -> list[str]:
     return [*content, "run_id", "source_mode", "api_version"]
 
 
-def _write_receipts(
-    connection: duckdb.DuckDBPyConnection, window: Window, run_id: str
-) -> tuple[int, int, int]:
+def _write_receipts(connection: duckdb.DuckDBPyConnection, window: Window, run_id: str) -> tuple[int, int, int]:
     """One receipt per day of a window; one at the last day of a snapshot or an upsert."""
     by_day = window.mode == "window"
     day = window.table.day if by_day else "$end::DATE"
     same_key = _same(window.table, "i", "a")
     days = "SELECT day FROM span" if by_day else "SELECT $end::DATE AS day"
-    vanished = "0" if window.mode == "upsert" else f"count_if(NOT EXISTS (SELECT 1 FROM incoming i WHERE {same_key}))"
+    vanished = (
+        "0" if window.mode == "upsert" else f"count_if(NOT EXISTS (SELECT 1 FROM incoming i WHERE {same_key}))"
+    )
     where = {
         "source": window.source,
         "stream": window.stream,

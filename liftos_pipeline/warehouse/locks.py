@@ -43,5 +43,7 @@ def _open(path: Path) -> int:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise WarehouseError(
-            "a home that can be written", f"{path.parent} ({error.strerror})", "Set LIFTOS_HOME to a folder of yours."
+            "a home that can be written",
+            f"{path.parent} ({error.strerror})",
+            "Set LIFTOS_HOME to a folder of yours.",
         ) from error

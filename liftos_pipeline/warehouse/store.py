@@ -113,7 +113,9 @@ class Warehouse:
         version, mode = connection.execute("SELECT schema_version, source_mode FROM ops.home").fetchall()[0]
         if version > SCHEMA_VERSION:
             raise WarehouseError(
-                f"a warehouse of version {SCHEMA_VERSION} or older", f"version {version}", "Update liftos-pipeline."
+                f"a warehouse of version {SCHEMA_VERSION} or older",
+                f"version {version}",
+                "Update liftos-pipeline.",
             )
         if mode != self.source_mode:
             raise WarehouseError(

@@ -96,7 +96,10 @@ def _without_split(values: Floats, inside: NDArray[np.bool_], lengths: Integers,
 
 def _autoregression(residuals: Floats, lengths: Integers) -> Floats:
     """Yule-Walker coefficients, shape (m, AR_ORDER); zero where the residuals have no variance to explain."""
-    products = [np.einsum("ij,ij->i", residuals[:, lag:], residuals[:, : residuals.shape[1] - lag]) for lag in range(AR_ORDER + 1)]
+    products = [
+        np.einsum("ij,ij->i", residuals[:, lag:], residuals[:, : residuals.shape[1] - lag])
+        for lag in range(AR_ORDER + 1)
+    ]
     autocovariance = np.stack(products, axis=1) / lengths[:, None]
     flat = autocovariance[:, 0] <= NOISE_FLOOR**2
     autocovariance[flat] = np.eye(AR_ORDER + 1)[0]
@@ -134,5 +137,3 @@ def _likelihood_ratios(
     degrees = n_used - 2 - AR_ORDER
     variance = np.maximum((np.einsum("ij,ij->i", white, white) - best) / degrees, NOISE_FLOOR**2)
     return explained / variance[:, None], score / information
-
-

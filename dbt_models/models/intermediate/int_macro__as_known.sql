@@ -1,0 +1,5 @@
+{{ config(materialized='table_macro', parameters=['as_of_day']) }}
+-- Macro factors known at the end of one day.
+select factor, series_id, value, unit, observation_date, realtime_start
+from {{ ref('int_macro__by_day') }}(as_of_day, 1)
+where date_day = as_of_day::date + 1

@@ -1,0 +1,181 @@
+{{ config(materialized='table_macro', parameters=['as_of_day', 'look_back']) }}
+-- The panel: every unit on every day of the look-back window, as it was known at the end of the as-of day. A metric is
+-- 0 only where a receipt says that the day was pulled; otherwise it is NULL.
+with days as (
+    select source as platform, account_id, date_day, known_at, vintage
+    from {{ ref('int_days__visible') }}(as_of_day, look_back)
+    where
+        (source = 'meta' and stream = 'insights_daily')
+        or (source = 'google_ads' and stream = 'daily')
+        or (source = 'klaviyo' and stream = 'events')
+),
+
+performance as (
+    select f.*
+    from {{ ref('int_ad_performance__unioned') }} as f
+    join days as d
+        on d.platform = f.platform and d.account_id = f.account_id and d.date_day = f.date_day
+    where {{ stands('f', 'd.known_at') }}
+),
+
+mail as (
+    select *, 'klaviyo:' || account_id || ':' || entity_id as unit_id
+    from {{ ref('int_email_days__as_of') }}(as_of_day, look_back)
+),
+
+lists as (
+    select l.account_id, l.list_id
+    from {{ ref('stg_klaviyo__lists') }} as l
+    join {{ ref('int_accounts__visible') }}(as_of_day) as v
+        on v.source = 'klaviyo' and v.stream = 'lists' and v.account_id = l.account_id
+    where {{ stands('l', 'v.known_at') }}
+),
+
+units as (
+    select distinct platform, account_id, 'campaign' as unit_type, unit_id from performance
+    union all
+    select 'klaviyo', account_id, 'list', 'klaviyo:' || account_id || ':' || list_id from lists
+    union all
+    select distinct 'klaviyo', account_id, 'account', 'klaviyo:' || account_id || ':' || account_id
+    from days
+    where platform = 'klaviyo'
+),
+
+spans as (
+    select platform, account_id, min(date_day) as first_day
+    from days
+    group by all
+),
+
+calendar as (
+    select platform, account_id, unnest(generate_series(first_day, as_of_day::date, interval 1 day))::date as date_day
+    from spans
+),
+
+quality as (
+    select
+        'google_ads:' || k.account_id || ':' || k.campaign_id as unit_id,
+        k.date_day,
+        sum(k.historical_quality_score::bigint * k.impressions)
+        / nullif(sum(k.impressions), 0)::double as quality_score
+    from {{ ref('stg_google_ads__keyword_quality_daily') }} as k
+    join {{ ref('int_days__visible') }}(as_of_day, look_back) as v
+        on
+            v.source = 'google_ads' and v.stream = 'keyword_quality_daily'
+            and v.account_id = k.account_id and v.date_day = k.date_day
+    where {{ stands('k', 'v.known_at') }} and k.historical_quality_score is not null
+    group by all
+),
+
+changes as (
+    select
+        unit_id,
+        changed_on as date_day,
+        count_if(treatment_type = 'budget_change') as n_budget_changes,
+        count_if(treatment_type = 'targeting_change') as n_targeting_changes,
+        count_if(treatment_type = 'creative_change') as n_creative_changes
+    from {{ ref('int_changes__as_of') }}(as_of_day)
+    group by all
+),
+
+budgets as (
+    select unit_id, changed_on, max(old_budget) as old_budget, max(new_budget) as new_budget
+    from {{ ref('int_ad_changes__unioned') }}
+    where
+        treatment_type = 'budget_change' and observed_from < {{ knowledge_end('as_of_day') }}
+        and observed_to >= {{ knowledge_end('as_of_day') }}
+    group by all
+),
+
+standing_budgets as (
+    select
+        'meta:' || c.account_id || ':' || c.campaign_id as unit_id,
+        c.daily_budget
+    from {{ ref('stg_meta__campaigns') }} as c
+    join {{ ref('int_accounts__visible') }}(as_of_day) as v
+        on v.source = 'meta' and v.stream = 'campaigns' and v.account_id = c.account_id
+    where {{ stands('c', 'v.known_at') }}
+    union all
+    select
+        'google_ads:' || c.account_id || ':' || c.campaign_id,
+        b.daily_budget
+    from {{ ref('stg_google_ads__campaigns') }} as c
+    join {{ ref('stg_google_ads__campaign_budgets') }} as b
+        on b.account_id = c.account_id and b.budget_id = c.budget_id
+    join {{ ref('int_accounts__visible') }}(as_of_day) as v
+        on v.source = 'google_ads' and v.stream = 'campaigns' and v.account_id = c.account_id
+    where {{ stands('c', 'v.known_at') }} and {{ stands('b', 'v.known_at') }}
+),
+
+macro as (
+    select
+        date_day,
+        max(value) filter (where factor = 'umcsent') as umcsent_asof,
+        max(value) filter (where factor = 'unrate') as unrate_asof,
+        max(value) filter (where factor = 'inflation') as cpi_yoy_asof,
+        max(value) filter (where factor = 'nominal_gdp_growth') as gdp_growth_asof,
+        max(value) filter (where factor = 'log_vix') as log_vix_asof
+    from {{ ref('int_macro__by_day') }}(as_of_day, look_back)
+    group by all
+),
+
+dense as (
+    select
+        u.unit_type,
+        u.unit_id,
+        u.platform,
+        u.account_id,
+        c.date_day,
+        d.known_at is not null as is_observed,
+        d.vintage
+    from units as u
+    join calendar as c on c.platform = u.platform and c.account_id = u.account_id
+    left join days as d
+        on d.platform = u.platform and d.account_id = u.account_id and d.date_day = c.date_day
+)
+
+select
+    as_of_day::date as as_of,
+    n.unit_type,
+    n.unit_id,
+    n.platform,
+    n.account_id,
+    n.date_day,
+    p.currency_code,
+    case when n.is_observed and n.unit_type = 'campaign' then coalesce(p.spend, 0) end as spend,
+    case when n.is_observed and n.unit_type = 'campaign' then coalesce(p.impressions, 0) end as impressions,
+    case when n.is_observed and n.unit_type = 'campaign' then coalesce(p.clicks, 0) end as clicks,
+    case when n.is_observed and n.unit_type = 'campaign' then coalesce(p.conversions, 0) end as conversions_reported,
+    case when n.is_observed and n.unit_type = 'campaign' then coalesce(p.conversions_value, 0) end as revenue_reported,
+    case when n.is_observed and n.unit_type <> 'campaign' then coalesce(m.orders, 0) end as orders,
+    case when n.is_observed and n.unit_type <> 'campaign' then coalesce(m.order_revenue, 0) end as order_revenue,
+    case when n.is_observed and n.unit_type <> 'campaign' then coalesce(m.email_sends, 0) end as email_sends,
+    case when n.is_observed and n.unit_type <> 'campaign' then coalesce(m.email_opens, 0) end as email_opens,
+    case when n.is_observed and n.unit_type <> 'campaign' then coalesce(m.email_clicks, 0) end as email_clicks,
+    case when n.is_observed and n.unit_type <> 'campaign' then coalesce(m.unsubscribes, 0) end as unsubscribes,
+    coalesce(b.new_budget, a.old_budget, s.daily_budget) as budget_in_force,
+    coalesce(g.n_budget_changes, 0) as n_budget_changes,
+    coalesce(g.n_targeting_changes, 0) as n_targeting_changes,
+    coalesce(g.n_creative_changes, 0) as n_creative_changes,
+    q.quality_score,
+    p.quality_ranking_level,
+    p.frequency,
+    x.umcsent_asof,
+    x.unrate_asof,
+    x.cpi_yoy_asof,
+    x.gdp_growth_asof,
+    x.log_vix_asof,
+    n.is_observed,
+    n.is_observed and p.unit_id is null and m.unit_id is null as is_zero_filled,
+    date_diff('day', n.date_day, as_of_day::date)
+    >= case n.platform when 'meta' then 28 when 'google_ads' then 30 else 3 end as is_final,
+    n.vintage
+from dense as n
+left join performance as p on p.unit_id = n.unit_id and p.date_day = n.date_day
+left join mail as m on m.unit_id = n.unit_id and m.date_day = n.date_day and m.unit_type = n.unit_type
+left join quality as q on q.unit_id = n.unit_id and q.date_day = n.date_day
+left join changes as g on g.unit_id = n.unit_id and g.date_day = n.date_day
+asof left join budgets as b on b.unit_id = n.unit_id and n.date_day >= b.changed_on
+asof left join budgets as a on a.unit_id = n.unit_id and n.date_day < a.changed_on
+left join standing_budgets as s on s.unit_id = n.unit_id
+left join macro as x on x.date_day = n.date_day

@@ -1,0 +1,10 @@
+SELECT
+    account_id,
+    ad_group_id,
+    campaign_id,
+    ad_group_name,
+    status,
+    observed_from,
+    observed_to,
+    source_mode
+FROM {{ source('raw', 'google_ads_ad_groups') }}

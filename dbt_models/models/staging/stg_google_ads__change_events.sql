@@ -1,0 +1,20 @@
+SELECT
+    account_id,
+    resource_name,
+    date_day,
+    changed_at,
+    change_class,
+    change_resource_type,
+    operation,
+    campaign_id,
+    ad_group_id,
+    changed_fields,
+    {{ from_micros('old_budget_micros') }} AS old_budget,
+    {{ from_micros('new_budget_micros') }} AS new_budget,
+    client_type,
+    actor_hash,
+    detail,
+    observed_from,
+    observed_to,
+    source_mode
+FROM {{ source('raw', 'google_ads_change_events') }}

@@ -1,0 +1,17 @@
+SELECT
+    account_id,
+    campaign_id,
+    message_id,
+    campaign_name,
+    status,
+    channel,
+    send_at,
+    list_id,
+    included_ids,
+    excluded_ids,
+    template_id,
+    subject_hash,
+    observed_from,
+    observed_to,
+    source_mode
+FROM {{ source('raw', 'klaviyo_campaigns') }}

@@ -1,0 +1,9 @@
+SELECT
+    account_id,
+    metric_id,
+    metric_name,
+    integration_name,
+    observed_from,
+    observed_to,
+    source_mode
+FROM {{ source('raw', 'klaviyo_metrics') }}

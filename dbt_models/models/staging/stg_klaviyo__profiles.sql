@@ -1,0 +1,19 @@
+SELECT
+    account_id,
+    profile_id,
+    email_hash,
+    created_at,
+    updated_at,
+    last_event_at,
+    email_consent,
+    consent_at,
+    consent_method,
+    double_optin,
+    suppressed_at,
+    suppression_reason,
+    country,
+    region,
+    observed_from,
+    observed_to,
+    source_mode
+FROM {{ source('raw', 'klaviyo_profiles') }}

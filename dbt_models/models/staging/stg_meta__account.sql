@@ -1,0 +1,10 @@
+SELECT
+    account_id,
+    account_name,
+    currency_code,
+    account_timezone,
+    status,
+    observed_from,
+    observed_to,
+    source_mode
+FROM {{ source('raw', 'meta_account') }}

@@ -1,0 +1,12 @@
+SELECT
+    account_id,
+    ad_id,
+    adset_id,
+    campaign_id,
+    ad_name,
+    status,
+    creative_id,
+    observed_from,
+    observed_to,
+    source_mode
+FROM {{ source('raw', 'meta_ads') }}

@@ -1,0 +1,12 @@
+SELECT
+    account_id,
+    campaign_id,
+    campaign_name,
+    status,
+    objective,
+    daily_budget,
+    lifetime_budget,
+    observed_from,
+    observed_to,
+    source_mode
+FROM {{ source('raw', 'meta_campaigns') }}

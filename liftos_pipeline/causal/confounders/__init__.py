@@ -1,0 +1,17 @@
+"""Confounder detectors, one per file. A new one is a file and a line here."""
+
+from __future__ import annotations
+
+from liftos_pipeline.causal.confounders.budget_change import budget_change
+from liftos_pipeline.causal.specification import DetectorSpec
+
+_SPECS = (
+    DetectorSpec(
+        "budget_change",
+        budget_change,
+        "Dated level shifts in log spend, against autocorrelated noise and a common calendar.",
+        "Andrews (1993); Bai (1997)",
+        "undetermined below 42 observed days or with more than a fifth of the days without spend",
+    ),
+)
+DETECTORS: dict[str, DetectorSpec] = {spec.name: spec for spec in _SPECS}

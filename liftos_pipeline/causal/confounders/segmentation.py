@@ -1,0 +1,130 @@
+"""Iterated binary segmentation of many series: where their level shifts, and by how much."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftos_pipeline.causal.confounders.break_test import sup_lr
+from liftos_pipeline.causal.confounders.critical_values import SERIES_LENGTHS, p_values
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+MIN_LENGTH = SERIES_LENGTHS[0]
+"""Shortest stretch that is tested: the shortest that has critical values."""
+
+
+@dataclass(frozen=True)
+class Stretches:
+    """Stretches ``start``..``stop - 1`` of series, and the break test on each; all arrays have shape (m,).
+
+    ``position`` is the first period after the shift, ``size`` the shift in units of the series.
+    """
+
+    series: Integers
+    start: Integers
+    stop: Integers
+    position: Integers
+    size: Floats
+    statistic: Floats
+    p_value: Floats
+
+    def where(self, chosen: NDArray[np.bool_]) -> Stretches:
+        return Stretches(
+            self.series[chosen],
+            self.start[chosen],
+            self.stop[chosen],
+            self.position[chosen],
+            self.size[chosen],
+            self.statistic[chosen],
+            self.p_value[chosen],
+        )
+
+
+def tested_stretches(values: Floats, series: Integers, start: Integers, stop: Integers) -> Stretches:
+    """Test each stretch for one level shift."""
+    lengths = stop - start
+    if len(series) == 0:
+        nothing = np.zeros(0)
+        return Stretches(series, start, stop, start, nothing, nothing, nothing)
+    index = np.minimum(start[:, None] + np.arange(lengths.max()), values.shape[1] - 1)
+    result = sup_lr(values[series[:, None], index], lengths)
+    chance = p_values(result.statistic, lengths, result.persistence)
+    return Stretches(series, start, stop, start + result.position, result.size, result.statistic, chance)
+
+
+def segment(
+    values: Floats, start: Integers, stop: Integers, alpha: float, min_size: float
+) -> tuple[Stretches, Stretches]:
+    """Split each series where its level shifts, then date every shift again between its neighbours.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n_series, n_periods)
+        No NaN between ``start`` and ``stop``.
+    start, stop : ndarray, shape (n_series,)
+        Observed span of each series, at least ``MIN_LENGTH`` long.
+    alpha : float
+        Level of each single test.
+    min_size : float
+        Smallest shift that counts, in units of the series.
+
+    Returns
+    -------
+    whole : Stretches
+        The test on each whole series.
+    shifts : Stretches
+        Accepted shifts, by series and date.
+
+    References
+    ----------
+    Bai (1997), Econometric Theory 13(3): sequential estimation and repartition.
+    """
+    whole = tested_stretches(values, np.arange(len(values), dtype=np.int64), start, stop)
+    found: list[Stretches] = []
+    current = whole
+    while len(current.series):
+        accepted = current.where(_accepted(current, alpha, min_size))
+        found.append(accepted)
+        series = np.concatenate([accepted.series, accepted.series])
+        begin = np.concatenate([accepted.start, accepted.position])
+        end = np.concatenate([accepted.position, accepted.stop])
+        long_enough = end - begin >= MIN_LENGTH
+        current = tested_stretches(values, series[long_enough], begin[long_enough], end[long_enough])
+    return whole, _repartition(values, _joined(found), start, stop, alpha, min_size)
+
+
+def _accepted(stretches: Stretches, alpha: float, min_size: float) -> NDArray[np.bool_]:
+    return (stretches.p_value <= alpha) & (np.abs(stretches.size) >= min_size)
+
+
+def _joined(parts: list[Stretches]) -> Stretches:
+    columns = ("series", "start", "stop", "position", "size", "statistic", "p_value")
+    joined = Stretches(*(np.concatenate([getattr(part, name) for part in parts]) for name in columns))
+    return _ordered(joined)
+
+
+def _ordered(stretches: Stretches) -> Stretches:
+    order = np.lexsort((stretches.position, stretches.series))
+    columns = ("series", "start", "stop", "position", "size", "statistic", "p_value")
+    return Stretches(*(getattr(stretches, name)[order] for name in columns))
+
+
+def _repartition(
+    values: Floats, shifts: Stretches, first: Integers, last: Integers, alpha: float, min_size: float
+) -> Stretches:
+    """Test every shift again on the stretch between its neighbours; short stretches keep what they had."""
+    if len(shifts.series) == 0:
+        return shifts
+    follows = np.concatenate([[False], shifts.series[1:] == shifts.series[:-1]])
+    before = np.concatenate([[0], shifts.position[:-1]])
+    start = np.where(follows, before, first[shifts.series])
+    leads = np.concatenate([follows[1:], [False]])
+    after = np.concatenate([shifts.position[1:], [0]])
+    stop = np.where(leads, after, last[shifts.series])
+    testable = stop - start >= MIN_LENGTH
+    again = tested_stretches(values, shifts.series[testable], start[testable], stop[testable])
+    return _joined([shifts.where(~testable), again.where(_accepted(again, alpha, min_size))])

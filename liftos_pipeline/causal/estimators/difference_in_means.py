@@ -1,0 +1,50 @@
+"""Difference in means: what a randomised experiment needs, and the naive comparison everywhere else."""
+
+from __future__ import annotations
+
+from liftos_pipeline.causal.inference.covariance import clustered_inference, neyman_inference
+from liftos_pipeline.causal.kernels.scores import hajek_contrast
+from liftos_pipeline.causal.panel import Panel
+from liftos_pipeline.causal.results import EffectEstimate, effect_from
+
+_N_MEANS = 2
+
+
+def difference_in_means(panel: Panel, *, level: float, estimand: str = "ate") -> EffectEstimate:
+    """Treated minus untreated mean of the outcome.
+
+    Standard errors are Neyman's (HC2) where each unit is one row and its own cluster; otherwise they are
+    clustered, with the factor G / (G - 1) * (n - 1) / (n - 2) and t(G - 1) limits.
+
+    Parameters
+    ----------
+    estimand : str
+        ``ate`` or ``att``: under randomisation they are estimated by the same number.
+
+    References
+    ----------
+    Neyman (1923), translated in Statistical Science 5(4), 1990.
+    """
+    weights = panel.row_weights
+    contrast = hajek_contrast(panel.y, panel.d, weights)
+    if panel.is_cross_section:
+        inference = neyman_inference(panel.y, panel.d, weights, level)
+        kind = "neyman_hc2"
+    else:
+        correction = (panel.n_rows - 1) / (panel.n_rows - _N_MEANS) if panel.n_rows > _N_MEANS else 1.0
+        treated = panel.d == 1
+        inference = clustered_inference(
+            contrast.estimate, contrast.influence, panel.cluster, treated, level, correction
+        )
+        kind = "clustered_cr1"
+    diagnostics = {
+        "mean_treated": contrast.mean_treated,
+        "mean_untreated": contrast.mean_control,
+        "standard_error": kind,
+    }
+    ignored = (
+        (f"{len(panel.covariate_names)} covariates are not used: this method adjusts for nothing",)
+        if panel.covariate_names
+        else ()
+    )
+    return effect_from(panel, "difference_in_means", estimand, contrast.estimate, inference, diagnostics, ignored)

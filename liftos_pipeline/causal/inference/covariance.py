@@ -1,0 +1,139 @@
+"""Standard errors from influence functions, and the intervals that follow. Every estimator comes here for them.
+
+Resampling stands in ``bootstrap``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftos_pipeline.causal.results import Inference
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+_LIMITS = ("std_error", "ci_low", "ci_high", "p_value")
+
+
+def cluster_sums(influence: Floats, cluster: Integers, n_clusters: int) -> Floats:
+    """Sum of each cluster's influences, shape (n_clusters,)."""
+    return np.bincount(cluster, weights=influence, minlength=n_clusters)
+
+
+def clustered_variance(sums: Floats) -> float:
+    """Variance of an estimate from its clusters' influences, with the factor G / (G - 1).
+
+    Parameters
+    ----------
+    sums : ndarray, shape (G,)
+        Influence of each cluster on the estimate, in outcome units: the estimate's error is about their sum.
+
+    References
+    ----------
+    Cameron and Miller (2015), Journal of Human Resources 50(2), section II.
+    """
+    n_clusters = len(sums)
+    return float(n_clusters / (n_clusters - 1) * np.sum(sums**2))
+
+
+def clustered_inference(
+    estimate: float,
+    influence: Floats,
+    cluster: Integers,
+    treated: NDArray[np.bool_],
+    level: float,
+    correction: float = 1.0,
+) -> Inference:
+    """Clustered standard error, t(G - 1) interval and p-value.
+
+    Parameters
+    ----------
+    influence : ndarray, shape (n,)
+        Influence of each row on the estimate, scaled so that the estimate's error is about their sum.
+    cluster : ndarray, shape (n,)
+        Cluster of each row, any whole numbers.
+    treated : ndarray of bool, shape (n,)
+        Arm of each row: each arm needs two clusters, or its variance cannot be told.
+    correction : float
+        Factor of the variance for estimated parameters, (n - 1) / (n - k) in a regression.
+
+    Returns
+    -------
+    Inference
+        NaN fields with reasons where the clusters do not suffice.
+    """
+    _, codes = np.unique(cluster, return_inverse=True)
+    n_clusters = int(codes.max()) + 1
+    reason = _too_few_clusters(cluster, treated)
+    if reason is not None:
+        return without_inference(reason, level, n_clusters)
+    sums = cluster_sums(influence, codes, n_clusters)
+    std_error = math.sqrt(correction * clustered_variance(sums))
+    return limits(estimate, std_error, level, n_clusters, float(n_clusters - 1))
+
+
+def _too_few_clusters(cluster: Integers, treated: NDArray[np.bool_]) -> str | None:
+    for name, arm in (("treated", treated), ("untreated", ~treated)):
+        n_found = len(np.unique(cluster[arm]))
+        if n_found < 2:
+            return f"{n_found} cluster with {name} rows; at least 2 are needed to tell a standard error"
+    return None
+
+
+def neyman_inference(y: Floats, d: Floats, weights: Floats, level: float) -> Inference:
+    """HC2 standard error of a difference in (weighted) means, where each unit is one row.
+
+    Without weights this is Neyman's variance, the sum of the arms' variances over their sizes. Interval and
+    p-value use Satterthwaite's degrees of freedom.
+
+    References
+    ----------
+    Neyman (1923), translated in Statistical Science 5(4), 1990. Imbens and Kolesar (2016), Review of Economics
+    and Statistics 98(4), section II.
+    """
+    n_rows = len(y)
+    means, variances, freedoms = [], [], []
+    for name, arm in (("treated", d == 1), ("untreated", d == 0)):
+        n_arm = int(arm.sum())
+        if n_arm < 2:
+            return without_inference(f"{n_arm} {name} unit; at least 2 are needed", level, n_rows)
+        share = weights[arm] / weights[arm].sum()
+        mean = float(share @ y[arm])
+        means.append(mean)
+        variances.append(float(np.sum(share**2 * (y[arm] - mean) ** 2 / (1.0 - share))))
+        freedoms.append(n_arm - 1)
+    variance = sum(variances)
+    terms = sum(v**2 / f for v, f in zip(variances, freedoms, strict=True))
+    freedom = variance**2 / terms if terms > 0 else math.inf
+    return limits(means[0] - means[1], math.sqrt(variance), level, n_rows, freedom)
+
+
+def limits(
+    estimate: float, std_error: float, level: float, n_clusters: int, degrees_of_freedom: float
+) -> Inference:
+    """t interval and two-sided p-value; normal ones where ``degrees_of_freedom`` is infinite."""
+    from scipy import special
+
+    if not std_error > 0:
+        return without_inference("the outcome does not vary within the arms", level, n_clusters)
+    statistic = abs(estimate) / std_error
+    if math.isinf(degrees_of_freedom):
+        quantile = float(special.ndtri(0.5 + level / 2))
+        p_value = 2.0 * float(special.ndtr(-statistic))
+    else:
+        quantile = float(special.stdtrit(degrees_of_freedom, 0.5 + level / 2))
+        p_value = 2.0 * float(special.stdtr(degrees_of_freedom, -statistic))
+    margin = quantile * std_error
+    return Inference(
+        std_error, estimate - margin, estimate + margin, p_value, level, n_clusters, degrees_of_freedom
+    )
+
+
+def without_inference(reason: str, level: float, n_clusters: int) -> Inference:
+    """NaN in every field, with the reason for each."""
+    undefined: Mapping[str, str] = dict.fromkeys(_LIMITS, reason)
+    return Inference(math.nan, math.nan, math.nan, math.nan, level, n_clusters, math.nan, undefined)

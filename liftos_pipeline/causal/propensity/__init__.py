@@ -1,0 +1,1 @@
+"""Probability of treatment: the model, the overlap it shows, and the weights that follow from it."""

@@ -1,0 +1,1 @@
+"""Dagster only, thin: one file per stage in flow order, plus checks, resources, partitions, automation."""

@@ -1,0 +1,45 @@
+"""Effect estimates and attribution."""
+
+import pandas as pd
+
+from liftos_pipeline.defs.stage import stage_asset
+from liftos_pipeline.schema.results import (
+    ATTRIBUTION,
+    CAUSAL_MARKETING_DATA,
+    EFFECT_ESTIMATES,
+    PROPENSITY_SCORES,
+    TREATMENTS,
+)
+from liftos_pipeline.stages.attribution import attribute
+from liftos_pipeline.stages.effects import PRIMARY_METHOD, estimate_effects
+
+
+def _primary(rows: pd.DataFrame, column: str) -> dict[str, float]:
+    chosen = rows[(rows["method"] == PRIMARY_METHOD) & rows[column].notna()]
+    return {
+        f"{row.platform}_{row.treatment_type}_{row.outcome}": float(getattr(row, column))
+        for row in chosen.itertuples()
+    }
+
+
+effect_estimates = stage_asset(
+    EFFECT_ESTIMATES,
+    "effects",
+    [["causal", "causal_marketing_data"], ["causal", "propensity_scores"], ["causal", "treatments"]],
+    lambda inputs: [inputs.result(table) for table in (CAUSAL_MARKETING_DATA, PROPENSITY_SCORES, TREATMENTS)],
+    lambda frames, settings, _as_of: estimate_effects(
+        *frames, level=settings.liftos_confidence_level, seed=settings.liftos_seed
+    ),
+    ("platform", "treatment_type", "outcome", "method", "estimate", "ci_low", "ci_high", "refused"),
+    lambda rows: _primary(rows, "estimate"),
+)
+
+attribution = stage_asset(
+    ATTRIBUTION,
+    "effects",
+    [["causal", "causal_marketing_data"], ["causal", "effect_estimates"]],
+    lambda inputs: [inputs.result(CAUSAL_MARKETING_DATA), inputs.result(EFFECT_ESTIMATES)],
+    lambda frames, _settings, _as_of: attribute(*frames),
+    ("platform", "treatment_type", "outcome", "reported_change", "incremental", "incremental_low", "incremental_high"),
+    lambda rows: _primary(rows, "incremental"),
+)

@@ -1,0 +1,43 @@
+"""What the UI shows of every asset: owners, column schema, previews. No pipeline logic."""
+
+from collections.abc import Mapping
+
+import dagster as dg
+import pandas as pd
+
+from liftos_pipeline.schema import Table
+
+OWNERS = ["team:growth-data"]
+_PREVIEW_ROWS = 12
+
+
+def column_schema(table: Table) -> Mapping[str, object]:
+    """Definition metadata: columns with type and meaning, and where the table is."""
+    columns = [
+        dg.TableColumn(
+            name=column.name,
+            type=column.type,
+            description=column.meaning,
+            constraints=dg.TableColumnConstraints(nullable=column.nullable),
+        )
+        for column in table.columns
+    ]
+    return {
+        "dagster/column_schema": dg.TableSchema(columns=columns),
+        "dagster/relation_identifier": f"liftos.{table.full_name}",
+    }
+
+
+def preview(rows: pd.DataFrame, columns: tuple[str, ...]) -> dg.MetadataValue:
+    """First rows as a Markdown table."""
+    shown = [name for name in columns if name in rows.columns]
+    lines = ["| " + " | ".join(shown) + " |", "|" + "---|" * len(shown)]
+    for row in rows[shown].head(_PREVIEW_ROWS).itertuples(index=False):
+        lines.append("| " + " | ".join(_cell(value) for value in row) + " |")
+    return dg.MetadataValue.md("\n".join(lines))
+
+
+def _cell(value: object) -> str:
+    if value is None or (isinstance(value, float) and pd.isna(value)):
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value).replace("|", "\\|")

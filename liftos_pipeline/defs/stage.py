@@ -1,0 +1,110 @@
+"""The factory of result assets: read as of each day, call one function of ``stages``, replace the partition."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import dagster as dg
+import duckdb
+import pandas as pd
+
+from liftos_pipeline import __version__
+from liftos_pipeline.defs.partitions import daily, one_run
+from liftos_pipeline.defs.presentation import OWNERS, column_schema, preview
+from liftos_pipeline.defs.resources import HomeResource, as_of_days
+from liftos_pipeline.ingest import Home
+from liftos_pipeline.schema import Table
+from liftos_pipeline.settings import Settings
+from liftos_pipeline.warehouse.results import replace_partitions
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a stage may read: the panel and earlier results, as of one day."""
+
+    connection: duckdb.DuckDBPyConnection
+    settings: Settings
+    as_of: date
+
+    def panel(self) -> pd.DataFrame:
+        """``marketing_panel`` over the look-back window."""
+        days = self.settings.liftos_look_back_days
+        return self.frame(f"SELECT * FROM mart.marketing_panel_as_of(DATE '{self.as_of}', {days})")
+
+    def result(self, table: Table) -> pd.DataFrame:
+        """Earlier result of the same as-of day, in key order."""
+        order = ", ".join(table.key)
+        return self.frame(f"SELECT * FROM {table.full_name} WHERE as_of = DATE '{self.as_of}' ORDER BY {order}")
+
+    def frame(self, query: str) -> pd.DataFrame:
+        return self.connection.execute(query).df()
+
+
+Read = Callable[[Inputs], Sequence[pd.DataFrame]]
+Compute = Callable[..., pd.DataFrame]
+
+
+def stage_asset(
+    table: Table,
+    group: str,
+    deps: Sequence[Sequence[str]],
+    read: Read,
+    compute: Callable[[Sequence[pd.DataFrame], Settings, date], pd.DataFrame],
+    shown: tuple[str, ...],
+    numbers: Callable[[pd.DataFrame], dict[str, float]] | None = None,
+) -> dg.AssetsDefinition:
+    """Asset of one result table.
+
+    Parameters
+    ----------
+    read : callable
+        Inputs -> frames, inside a read lock.
+    compute : callable
+        (frames, settings, as-of day) -> rows, outside every lock.
+    shown : tuple of str
+        Columns of the preview.
+    numbers : callable, optional
+        rows -> numeric metadata, plotted over partitions.
+    """
+
+    @dg.asset(
+        key=[table.schema, table.name],
+        deps=[dg.AssetKey(list(key)) for key in deps],
+        partitions_def=daily,
+        backfill_policy=one_run,
+        group_name=group,
+        owners=OWNERS,
+        kinds={"duckdb", "python"},
+        description=table.meaning,
+        metadata=column_schema(table),
+        code_version=__version__,
+    )
+    def stage(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
+        opened = home.open()
+        written = {}
+        for as_of in as_of_days(context):
+            rows = compute(_read(opened, as_of, read), opened.settings, as_of)
+            written[as_of] = with_provenance(rows, opened, context.run.run_id)
+        counts = replace_partitions(opened.warehouse, table, written, context.run.run_id)
+        for as_of, count in counts.items():
+            facts = numbers(written[as_of]) if numbers is not None and count else {}
+            context.add_asset_metadata({"dagster/row_count": count, **facts}, partition_key=as_of.isoformat())
+        return dg.MaterializeResult(metadata={"preview": preview(written[max(written)], shown)})
+
+    return stage
+
+
+def _read(home: Home, as_of: date, read: Read) -> Sequence[pd.DataFrame]:
+    with home.warehouse.read() as connection:
+        return read(Inputs(connection, home.settings, as_of))
+
+
+def with_provenance(rows: pd.DataFrame, home: Home, run_id: str) -> pd.DataFrame:
+    """Rows with run, code version, seed and source mode."""
+    dropped = rows.drop(columns=["as_of", "run_id", "code_version", "seed", "source_mode"], errors="ignore")
+    return dropped.assign(
+        run_id=run_id,
+        code_version=__version__,
+        seed=home.settings.liftos_seed,
+        source_mode=home.warehouse.source_mode,
+    )

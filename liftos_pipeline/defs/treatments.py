@@ -1,0 +1,18 @@
+"""Treatments: change logs and detected breaks, reconciled."""
+
+from liftos_pipeline.defs.stage import stage_asset
+from liftos_pipeline.schema.results import CONFOUNDERS, TREATMENTS
+from liftos_pipeline.stages.treatments import identify_treatments
+
+treatments = stage_asset(
+    TREATMENTS,
+    "treatments",
+    [["intermediate", "int_changes__as_of"], ["causal", "confounders"]],
+    lambda inputs: [
+        inputs.frame(f"SELECT * FROM intermediate.int_changes__as_of(DATE '{inputs.as_of}')"),
+        inputs.result(CONFOUNDERS),
+    ],
+    lambda frames, _settings, as_of: identify_treatments(frames[0], frames[1], as_of),
+    ("unit_id", "treatment_type", "started_on", "dose", "evidence"),
+    lambda rows: {f"treatments_{name}": float(count) for name, count in rows["evidence"].value_counts().items()},
+)

@@ -1,0 +1,249 @@
+"""Joins the sources, the bundled platforms and the warehouse of one home: what is missing is planned, pulled and
+loaded. The only place outside ``defs`` that opens a connection to a platform."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import httpx
+
+from liftos_pipeline.platforms import SIMULATED_ORIGIN, simulated_app
+from liftos_pipeline.platforms.app import world_at
+from liftos_pipeline.schema import Window
+from liftos_pipeline.settings import Settings, last_ended_day
+from liftos_pipeline.simulator import World
+from liftos_pipeline.simulator.scenario import Scenario, scenario_named
+from liftos_pipeline.sources import SOURCES, Connection, Source, Stream
+from liftos_pipeline.warehouse import Warehouse
+from liftos_pipeline.warehouse.load import load_windows
+from liftos_pipeline.warehouse.receipts import receipts
+
+HISTORY_STEP_DAYS = 7
+"""A simulated home is given the change logs that weekly pulls since its first day would have saved."""
+
+_BATCH_ROWS = 100_000
+_BATCH_WINDOWS = 60
+_SIMULATED_KEY = b"simulated"
+
+
+@dataclass(frozen=True)
+class Home:
+    """An opened home. ``transport`` leads to the bundled platforms in a simulated home and is None in a live one."""
+
+    settings: Settings
+    warehouse: Warehouse
+    transport: httpx.BaseTransport | None
+    hash_key: bytes
+
+    @property
+    def is_simulated(self) -> bool:
+        return self.transport is not None
+
+    def scenario(self) -> Scenario:
+        return scenario_named(self.settings.liftos_scenario)
+
+    def world(self, through: date) -> World:
+        """The simulated world behind this home, drawn at least through a day."""
+        return world_at(self.scenario(), self.settings.liftos_seed, end_of(through).replace(tzinfo=UTC))
+
+
+def open_home(settings: Settings) -> Home:
+    """Open the home that the settings name: with the bundled platforms behind it if it is simulated."""
+    mode = settings.source_mode
+    warehouse = Warehouse(settings.home, mode)
+    if mode == "live":
+        return Home(settings, warehouse, None, _hash_key(settings.home))
+    scenario = scenario_named(settings.liftos_scenario)
+    start = datetime.combine(scenario.start, datetime.min.time(), UTC)
+    accounts = world_at(scenario, settings.liftos_seed, start).accounts()
+    transport = httpx.WSGITransport(app=simulated_app(scenario, settings.liftos_seed))
+    return Home(settings.as_simulated(accounts, SIMULATED_ORIGIN), warehouse, transport, _SIMULATED_KEY)
+
+
+def _hash_key(home: Path) -> bytes:
+    """Secret of the home that stands behind the hashes of people; made once, readable by the owner only."""
+    path = home / "hash.key"
+    if not path.exists():
+        import secrets
+
+        home.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_bytes(secrets.token_hex(32).encode())
+    return path.read_bytes()
+
+
+def end_of(as_of: date) -> datetime:
+    """Instant (UTC) at which a day has ended."""
+    return datetime.combine(as_of + timedelta(days=1), datetime.min.time())
+
+
+@dataclass(frozen=True)
+class Pull:
+    """Ask for ``start``..``end`` as it stands at ``observed_at``."""
+
+    observed_at: datetime
+    start: date
+    end: date
+
+
+@dataclass(frozen=True)
+class PullSummary:
+    """What one stream's pulls brought, in rows and pages."""
+
+    windows: int
+    rows: int
+    rows_restated: int
+    rows_vanished: int
+    pages: int
+
+
+def plan_pulls(
+    stream: Stream,
+    as_of_days: Sequence[date],
+    seen: Mapping[date, Sequence[datetime]],
+    first_day: date,
+    look_back_days: int,
+    now: datetime | None,
+) -> list[Pull]:
+    """Pulls of one account that make the as-of days known.
+
+    In a simulated home every as-of day has its own clock, its end, so that a range of days asks for exactly what the
+    single days would. In a live home there is one clock, now.
+
+    Parameters
+    ----------
+    seen : mapping of day to clocks
+        Receipts of the account.
+    first_day : date
+        Nothing exists before it.
+    look_back_days : int
+        Days before an as-of day that its results look at.
+    now : datetime, optional
+        Wall clock (UTC) of a live home; None in a simulated one.
+    """
+    days = sorted(as_of_days)
+    if now is not None:
+        return _live_pulls(stream, days, seen, look_back_days, now)
+    clocks: dict[date, list[datetime]] = defaultdict(list, {day: list(at) for day, at in seen.items()})
+    pulls = []
+    for as_of in days:
+        oldest = max(first_day, as_of - timedelta(days=look_back_days - 1))
+        steps = [as_of]
+        if stream.reaches_back_days is not None and stream.reaches_back_days < look_back_days:
+            steps = [day for day in _range(oldest, as_of) if _is_history_step(day, first_day) or day == as_of]
+        for step in steps:
+            if step != as_of and _is_seen(clocks[step], end_of(step)):
+                continue
+            pull = _pull_at(stream, step, oldest, clocks)
+            pulls.append(pull)
+            for day in _range(pull.start, pull.end):
+                clocks[day].append(pull.observed_at)
+    return pulls
+
+
+def _pull_at(
+    stream: Stream, step: date, oldest: date, clocks: Mapping[date, Sequence[datetime]]
+) -> Pull:
+    observed_at = end_of(step)
+    start = max(oldest, step - timedelta(days=stream.restatement_days - 1))
+    if stream.mode != "snapshot":
+        missing = [day for day in _range(oldest, step) if not _is_seen(clocks.get(day, ()), observed_at)]
+        start = min([start, *missing[:1]])
+    if stream.reaches_back_days is not None:
+        start = max(start, step - timedelta(days=stream.reaches_back_days - 1))
+    return Pull(observed_at, min(start, step), step)
+
+
+def _is_history_step(day: date, first_day: date) -> bool:
+    return (day - first_day).days % HISTORY_STEP_DAYS == HISTORY_STEP_DAYS - 1
+
+
+def _is_seen(clocks: Iterable[datetime], by: datetime) -> bool:
+    return any(clock <= by for clock in clocks)
+
+
+def _live_pulls(
+    stream: Stream, days: Sequence[date], seen: Mapping[date, Sequence[datetime]], look_back_days: int, now: datetime
+) -> list[Pull]:
+    newest = min(days[-1], last_ended_day(now.replace(tzinfo=UTC)))
+    wanted = set(_range(newest - timedelta(days=stream.restatement_days - 1), newest))
+    if stream.mode != "snapshot":
+        oldest = days[0] - timedelta(days=look_back_days - 1)
+        wanted |= {day for day in _range(oldest, newest) if not seen.get(day)}
+    if stream.reaches_back_days is not None:
+        earliest = now.date() - timedelta(days=stream.reaches_back_days - 1)
+        wanted = {day for day in wanted if day >= earliest}
+    return [Pull(now, start, end) for start, end in _stretches(sorted(wanted))]
+
+
+def _stretches(days: Sequence[date]) -> list[tuple[date, date]]:
+    """Runs of consecutive days."""
+    found: list[tuple[date, date]] = []
+    for day in days:
+        if found and day - found[-1][1] == timedelta(days=1):
+            found[-1] = (found[-1][0], day)
+        else:
+            found.append((day, day))
+    return found
+
+
+def _range(first: date, last: date) -> list[date]:
+    return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
+
+
+def pull_stream(home: Home, source_name: str, stream_name: str, as_of_days: Sequence[date], run_id: str) -> PullSummary:
+    """Pull and load what one stream lacks for the as-of days, for every account.
+
+    Windows that arrived before an error are loaded; the error is raised after that.
+    """
+    source = SOURCES[source_name]
+    stream = source.stream(stream_name)
+    known = receipts(home.warehouse, source_name, stream_name)
+    now = None if home.is_simulated else datetime.now(UTC).replace(tzinfo=None)
+    first_day = home.scenario().start if home.is_simulated else date(1970, 1, 1)
+    tasks = [
+        (pull, account)
+        for account in source.accounts(home.settings)
+        for pull in plan_pulls(
+            stream, as_of_days, known.get(account, {}), first_day, home.settings.liftos_look_back_days, now
+        )
+    ]
+    tasks.sort(key=lambda task: (task[0].observed_at, task[1], task[0].start))
+    return _run(home, source, stream, tasks, run_id)
+
+
+def _run(
+    home: Home, source: Source, stream: Stream, tasks: Sequence[tuple[Pull, str]], run_id: str
+) -> PullSummary:
+    connections: dict[datetime, Connection] = {}
+    batch: list[Window] = []
+    totals = [0, 0, 0, 0]
+
+    def flush() -> None:
+        if batch:
+            done = load_windows(home.warehouse, batch, run_id)
+            counts = (done.rows_in, done.rows_restated, done.rows_vanished, done.pages)
+            totals[:] = [total + count for total, count in zip(totals, counts, strict=True)]
+            batch.clear()
+
+    try:
+        for pull, account in tasks:
+            if pull.observed_at not in connections:
+                connections = {pull.observed_at: connect(home, source, pull.observed_at)}
+            connection = connections[pull.observed_at]
+            batch.append(stream.fetch(connection, account, pull.start, pull.end, pull.observed_at))
+            if len(batch) >= _BATCH_WINDOWS or sum(len(window.rows) for window in batch) >= _BATCH_ROWS:
+                flush()
+    finally:
+        flush()
+    return PullSummary(len(tasks), *totals)
+
+
+def connect(home: Home, source: Source, observed_at: datetime) -> Connection:
+    """Connection to one platform; in a simulated home it answers as of ``observed_at``."""
+    clock = observed_at.replace(tzinfo=UTC) if home.is_simulated else None
+    return source.connect(home.settings, clock=clock, transport=home.transport, hash_key=home.hash_key)

@@ -1,0 +1,26 @@
+"""Scores every analysis: rows of ``causal.propensity_scores``."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from liftos_pipeline.causal.propensity import fit_propensity
+from liftos_pipeline.stages.analysis import analyses, to_panel
+
+
+def propensity_scores(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Cross-fitted probability of starting in the window, folds by unit.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        ``causal.causal_marketing_data`` as of one day.
+    seed : int
+        Seed of the folds.
+    """
+    parts = []
+    for _, _, part in analyses(rows):
+        fit = fit_propensity(to_panel(part, "count"), seed=seed)
+        scored = part[["platform", "treatment_type", "window_start", "unit_id", "is_treated"]]
+        parts.append(scored.assign(fold=fit.fold, propensity=fit.e_hat))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
