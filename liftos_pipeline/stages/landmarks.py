@@ -31,8 +31,8 @@ def causal_rows(panel: pd.DataFrame, treatments: pd.DataFrame) -> pd.DataFrame:
     calendar = _calendar(panel)
     parts = []
     for platform, roles in ROLES.items():
-        wanted = (roles.count, roles.value, roles.volume, roles.clicks, roles.exposure, "quality_score")
-        grid = to_grid(panel, platform, tuple(dict.fromkeys(wanted)))
+        wanted = (roles.count, roles.value, roles.volume, roles.clicks, roles.exposure, roles.quality)
+        grid = to_grid(panel, platform, tuple(dict.fromkeys(name for name in wanted if name is not None)))
         if len(grid.units) == 0:
             continue
         starts = _first_starts(grid, treatments)
@@ -140,7 +140,9 @@ def _add_covariates(rows: pd.DataFrame, grid: Grid, window: int) -> None:
     rows["spend_momentum"] = momentum(roles.volume)
     rows["count_momentum"] = momentum(roles.count)
     rows["click_rate_before"] = np.divide(clicks, exposure, out=np.zeros_like(clicks), where=exposure > 0)
-    rows["quality_before"] = _mean_of_known(grid.values["quality_score"][:, window - BEFORE_DAYS : window])
+    rows["quality_before"] = (
+        np.nan if roles.quality is None else _mean_of_known(grid.values[roles.quality][:, first[0] : window])
+    )
 
 
 def _mean_of_known(block: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ class Roles:
     volume: str
     clicks: str
     exposure: str
+    quality: str | None
     label: str
     maturity_days: int
 
@@ -35,6 +36,7 @@ ROLES: dict[str, Roles] = {
         "spend",
         "clicks",
         "impressions",
+        "quality_ranking_level",
         "effect_on_reported",
         14,
     ),
@@ -45,6 +47,7 @@ ROLES: dict[str, Roles] = {
         "spend",
         "clicks",
         "impressions",
+        "quality_score",
         "effect_on_reported",
         14,
     ),
@@ -55,6 +58,7 @@ ROLES: dict[str, Roles] = {
         "email_sends",
         "email_clicks",
         "email_sends",
+        None,
         "effect_on_orders",
         3,
     ),

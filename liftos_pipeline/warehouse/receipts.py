@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import date, datetime
 
+from liftos_pipeline.errors import WarehouseError
 from liftos_pipeline.warehouse.store import Warehouse
 
 Receipts = dict[str, dict[date, list[datetime]]]
@@ -22,3 +23,19 @@ def receipts(warehouse: Warehouse, source: str, stream: str) -> Receipts:
     for account, day, observed_at in rows:
         found[account][day].append(observed_at)
     return found
+
+
+def newest_as_of(warehouse: Warehouse) -> date:
+    """Newest as-of day that any receipt knows.
+
+    Raises
+    ------
+    WarehouseError
+        Nothing was pulled yet.
+    """
+    with warehouse.read() as connection:
+        row = connection.execute("SELECT max(observed_at)::DATE - 1 FROM ops.load_receipt").fetchone()
+    if row is None or row[0] is None:
+        raise WarehouseError("a home that was filled", "no receipt", "Run `liftos run` first.")
+    newest: date = row[0]
+    return newest

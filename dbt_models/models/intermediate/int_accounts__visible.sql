@@ -1,12 +1,17 @@
 {{ config(materialized='table_macro', parameters=['as_of_day']) }}
 -- The same for streams that are read as a whole: entities, memberships, FRED series.
+with streams as (
+    select source, stream, account_id, min(first_seen) as first_seen
+    from {{ ref('int_receipts__first_seen') }}
+    group by source, stream, account_id
+)
+
 select
     source,
     stream,
     account_id,
     case
-        when min(first_seen) < {{ knowledge_end('as_of_day') }} then {{ knowledge_end('as_of_day') }}
-        else min(first_seen) + interval 1 microsecond
+        when first_seen < {{ knowledge_end('as_of_day') }} then {{ knowledge_end('as_of_day') }}
+        else first_seen + interval 1 microsecond
     end as known_at
-from {{ ref('int_receipts__first_seen') }}
-group by all
+from streams

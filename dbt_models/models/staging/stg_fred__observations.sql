@@ -1,5 +1,5 @@
-SELECT
-    account_id AS series_id,
+select
+    account_id as series_id,
     observation_date,
     realtime_start,
     realtime_end,
@@ -9,4 +9,4 @@ SELECT
     observed_from,
     observed_to,
     source_mode
-FROM {{ source('raw', 'fred_observations') }}
+from {{ source('raw', 'fred_observations') }}

@@ -1,4 +1,4 @@
-SELECT
+select
     account_id,
     ad_group_id,
     campaign_id,
@@ -7,4 +7,4 @@ SELECT
     observed_from,
     observed_to,
     source_mode
-FROM {{ source('raw', 'google_ads_ad_groups') }}
+from {{ source('raw', 'google_ads_ad_groups') }}

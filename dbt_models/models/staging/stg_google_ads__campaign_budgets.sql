@@ -1,11 +1,11 @@
-SELECT
+select
     account_id,
     budget_id,
-    {{ from_micros('amount_micros') }} AS amount,
+    (amount_micros::decimal(18, 0) * 0.000001)::decimal(18, 6) as daily_budget,
     explicitly_shared,
     reference_count,
     period,
     observed_from,
     observed_to,
     source_mode
-FROM {{ source('raw', 'google_ads_campaign_budgets') }}
+from {{ source('raw', 'google_ads_campaign_budgets') }}

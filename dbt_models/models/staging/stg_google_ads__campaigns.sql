@@ -1,4 +1,4 @@
-SELECT
+select
     account_id,
     campaign_id,
     campaign_name,
@@ -8,4 +8,4 @@ SELECT
     observed_from,
     observed_to,
     source_mode
-FROM {{ source('raw', 'google_ads_campaigns') }}
+from {{ source('raw', 'google_ads_campaigns') }}

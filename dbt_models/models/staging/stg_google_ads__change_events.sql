@@ -1,4 +1,4 @@
-SELECT
+select
     account_id,
     resource_name,
     date_day,
@@ -9,12 +9,12 @@ SELECT
     campaign_id,
     ad_group_id,
     changed_fields,
-    {{ from_micros('old_budget_micros') }} AS old_budget,
-    {{ from_micros('new_budget_micros') }} AS new_budget,
+    (old_budget_micros::decimal(18, 0) * 0.000001)::decimal(18, 6) as old_budget,
+    (new_budget_micros::decimal(18, 0) * 0.000001)::decimal(18, 6) as new_budget,
     client_type,
     actor_hash,
     detail,
     observed_from,
     observed_to,
     source_mode
-FROM {{ source('raw', 'google_ads_change_events') }}
+from {{ source('raw', 'google_ads_change_events') }}

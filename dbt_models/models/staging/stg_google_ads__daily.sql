@@ -1,4 +1,4 @@
-SELECT
+select
     account_id,
     level,
     entity_id,
@@ -7,7 +7,7 @@ SELECT
     campaign_name,
     ad_group_id,
     currency_code,
-    {{ from_micros('cost_micros') }} AS spend,
+    (cost_micros::decimal(18, 0) * 0.000001)::decimal(18, 6) as spend,
     impressions,
     clicks,
     conversions,
@@ -21,4 +21,4 @@ SELECT
     observed_from,
     observed_to,
     source_mode
-FROM {{ source('raw', 'google_ads_daily') }}
+from {{ source('raw', 'google_ads_daily') }}

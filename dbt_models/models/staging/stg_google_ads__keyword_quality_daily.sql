@@ -1,4 +1,4 @@
-SELECT
+select
     account_id,
     ad_group_id,
     criterion_id,
@@ -12,8 +12,8 @@ SELECT
     predicted_ctr,
     impressions,
     clicks,
-    {{ from_micros('cost_micros') }} AS spend,
+    (cost_micros::decimal(18, 0) * 0.000001)::decimal(18, 6) as spend,
     observed_from,
     observed_to,
     source_mode
-FROM {{ source('raw', 'google_ads_keyword_quality_daily') }}
+from {{ source('raw', 'google_ads_keyword_quality_daily') }}

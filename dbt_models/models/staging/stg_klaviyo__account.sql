@@ -1,4 +1,4 @@
-SELECT
+select
     account_id,
     account_name,
     currency_code,
@@ -6,4 +6,4 @@ SELECT
     observed_from,
     observed_to,
     source_mode
-FROM {{ source('raw', 'klaviyo_account') }}
+from {{ source('raw', 'klaviyo_account') }}

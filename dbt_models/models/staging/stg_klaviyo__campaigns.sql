@@ -1,4 +1,4 @@
-SELECT
+select
     account_id,
     campaign_id,
     message_id,
@@ -14,4 +14,4 @@ SELECT
     observed_from,
     observed_to,
     source_mode
-FROM {{ source('raw', 'klaviyo_campaigns') }}
+from {{ source('raw', 'klaviyo_campaigns') }}

@@ -1,4 +1,4 @@
-SELECT
+select
     account_id,
     event_id,
     date_day,
@@ -15,4 +15,4 @@ SELECT
     observed_from,
     observed_to,
     source_mode
-FROM {{ source('raw', 'klaviyo_events') }}
+from {{ source('raw', 'klaviyo_events') }}

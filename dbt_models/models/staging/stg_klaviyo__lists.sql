@@ -1,4 +1,4 @@
-SELECT
+select
     account_id,
     list_id,
     list_name,
@@ -6,4 +6,4 @@ SELECT
     observed_from,
     observed_to,
     source_mode
-FROM {{ source('raw', 'klaviyo_lists') }}
+from {{ source('raw', 'klaviyo_lists') }}

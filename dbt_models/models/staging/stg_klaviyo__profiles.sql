@@ -1,4 +1,4 @@
-SELECT
+select
     account_id,
     profile_id,
     email_hash,
@@ -16,4 +16,4 @@ SELECT
     observed_from,
     observed_to,
     source_mode
-FROM {{ source('raw', 'klaviyo_profiles') }}
+from {{ source('raw', 'klaviyo_profiles') }}

@@ -1,4 +1,4 @@
-SELECT
+select
     account_id,
     account_name,
     currency_code,
@@ -7,4 +7,4 @@ SELECT
     observed_from,
     observed_to,
     source_mode
-FROM {{ source('raw', 'meta_account') }}
+from {{ source('raw', 'meta_account') }}

@@ -1,4 +1,4 @@
-SELECT
+select
     account_id,
     activity_key,
     date_day,
@@ -14,4 +14,4 @@ SELECT
     observed_from,
     observed_to,
     source_mode
-FROM {{ source('raw', 'meta_activities') }}
+from {{ source('raw', 'meta_activities') }}

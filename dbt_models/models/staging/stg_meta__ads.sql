@@ -1,4 +1,4 @@
-SELECT
+select
     account_id,
     ad_id,
     adset_id,
@@ -9,4 +9,4 @@ SELECT
     observed_from,
     observed_to,
     source_mode
-FROM {{ source('raw', 'meta_ads') }}
+from {{ source('raw', 'meta_ads') }}

@@ -1,4 +1,4 @@
-SELECT
+select
     account_id,
     adset_id,
     campaign_id,
@@ -10,4 +10,4 @@ SELECT
     observed_from,
     observed_to,
     source_mode
-FROM {{ source('raw', 'meta_adsets') }}
+from {{ source('raw', 'meta_adsets') }}

@@ -1,4 +1,4 @@
-SELECT
+select
     account_id,
     campaign_id,
     campaign_name,
@@ -9,4 +9,4 @@ SELECT
     observed_from,
     observed_to,
     source_mode
-FROM {{ source('raw', 'meta_campaigns') }}
+from {{ source('raw', 'meta_campaigns') }}

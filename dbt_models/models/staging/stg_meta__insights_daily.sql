@@ -1,4 +1,4 @@
-SELECT
+select
     account_id,
     level,
     entity_id,
@@ -13,7 +13,7 @@ SELECT
     reach,
     frequency,
     clicks_all,
-    link_clicks,
+    link_clicks as clicks,
     ctr_pct,
     conversions,
     conversions_value,
@@ -24,7 +24,12 @@ SELECT
     conversions_1d_view,
     attribution_setting,
     quality_ranking,
+    case
+        when quality_ranking = 'ABOVE_AVERAGE' then 3
+        when quality_ranking = 'AVERAGE' then 2
+        when quality_ranking like 'BELOW_AVERAGE%' then 1
+    end as quality_ranking_level,
     observed_from,
     observed_to,
     source_mode
-FROM {{ source('raw', 'meta_insights_daily') }}
+from {{ source('raw', 'meta_insights_daily') }}

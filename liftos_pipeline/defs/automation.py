@@ -1,0 +1,34 @@
+"""The daily job, its schedule, and the alarm for failed runs."""
+
+import logging
+
+import dagster as dg
+import httpx
+
+from liftos_pipeline.defs.partitions import daily
+from liftos_pipeline.settings import load_settings
+
+DAILY_JOB = "daily"
+_log = logging.getLogger("liftos")
+
+daily_job = dg.define_asset_job(
+    DAILY_JOB,
+    selection=dg.AssetSelection.all(),
+    partitions_def=daily,
+    executor_def=dg.in_process_executor,
+    description="Everything, from raw pulls to the public database, as of one day or a range of days.",
+)
+
+daily_schedule = dg.build_schedule_from_partitioned_job(
+    daily_job, hour_of_day=6, description="Every morning, as of yesterday."
+)
+
+
+@dg.run_failure_sensor(description="Writes every failed run to the log and posts it to LIFTOS_ALERT_WEBHOOK_URL if set.")
+def failed_run_alarm(context: dg.RunFailureSensorContext) -> None:
+    message = f"run {context.dagster_run.run_id[:8]} of {context.dagster_run.job_name} failed: {context.failure_event.message}"
+    _log.error(message)
+    context.log.error(message)
+    url = load_settings().liftos_alert_webhook_url
+    if url is not None:
+        httpx.post(url.get_secret_value(), json={"text": message}, timeout=10).raise_for_status()

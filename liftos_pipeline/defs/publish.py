@@ -1,0 +1,65 @@
+"""Publishing: the simulated truth beside the results in simulated homes, then the public database."""
+
+import dagster as dg
+import pandas as pd
+
+from liftos_pipeline.defs.partitions import daily, one_run
+from liftos_pipeline.defs.presentation import OWNERS, column_schema
+from liftos_pipeline.defs.resources import HomeResource, as_of_days
+from liftos_pipeline.schema.ops import TRUTH_EFFECTS, TRUTH_TREATMENTS
+from liftos_pipeline.settings import load_settings
+from liftos_pipeline.warehouse.publish import publish
+from liftos_pipeline.warehouse.receipts import newest_as_of
+from liftos_pipeline.warehouse.results import replace_table
+
+_RESULTS = ("attribution", "causal_graph", "confounders", "effect_estimates", "external_factors")
+
+
+@dg.asset(
+    key=["truth", "effects"],
+    deps=[dg.AssetKey(["raw", "meta_insights_daily"])],
+    partitions_def=daily,
+    backfill_policy=one_run,
+    group_name="truth",
+    owners=OWNERS,
+    kinds={"duckdb", "python"},
+    description="What is true of the simulated world. Read by the demo's table, validation and tests only.",
+    metadata=column_schema(TRUTH_EFFECTS),
+)
+def truth(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
+    opened = home.open()
+    through = max([*as_of_days(context), newest_as_of(opened.warehouse)])
+    world = opened.world(through)
+    treatments = world.treatments()
+    known = treatments[pd.to_datetime(treatments["started_on"]).dt.date <= through]
+    replace_table(opened.warehouse, TRUTH_TREATMENTS, known)
+    return dg.MaterializeResult(
+        metadata={"dagster/row_count": replace_table(opened.warehouse, TRUTH_EFFECTS, world.truth(through))}
+    )
+
+
+simulated_truth = [truth] if load_settings().source_mode == "simulated" else []
+
+
+@dg.asset(
+    key=["published", "liftos"],
+    deps=[
+        *(dg.AssetKey(["causal", name]) for name in _RESULTS),
+        dg.AssetKey(["quality", "gates"]),
+        dg.AssetKey(["mart", "marketing_panel"]),
+        dg.AssetKey(["mart", "ad_performance_daily"]),
+        dg.AssetKey(["mart", "subscriber_survival"]),
+        *(asset.key for asset in simulated_truth),
+    ],
+    partitions_def=daily,
+    backfill_policy=one_run,
+    group_name="published",
+    owners=OWNERS,
+    kinds={"duckdb"},
+    description="The public database `liftos.duckdb` in the home: everything but page bodies, swapped in whole.",
+)
+def published(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
+    opened = home.open()
+    size = publish(opened.warehouse)
+    context.log.info("published %s", opened.warehouse.public_file)
+    return dg.MaterializeResult(metadata={"path": str(opened.warehouse.public_file), "bytes": size})

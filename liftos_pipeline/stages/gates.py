@@ -1,0 +1,25 @@
+"""Runs the rules over the results: rows of ``quality.gates``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import pandas as pd
+
+from liftos_pipeline.checks.overlap import overlap_for_the_treated
+
+
+def gate_rows(scores: pd.DataFrame, min_effective_controls: float) -> pd.DataFrame:
+    """What every rule saw.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        ``causal.propensity_scores`` as of one day.
+    min_effective_controls : float
+        Setting of the overlap rule.
+    """
+    outcomes = overlap_for_the_treated(scores, min_effective_controls) if len(scores) else []
+    rows = [{**asdict(outcome), "offenders": json.dumps(outcome.offenders, default=str)} for outcome in outcomes]
+    return pd.DataFrame(rows)
