@@ -3,6 +3,7 @@ loaded. The only place outside ``defs`` that opens a connection to a platform.""
 
 from __future__ import annotations
 
+import gc
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from liftos_pipeline.schema import Window
 from liftos_pipeline.settings import Settings, last_ended_day
 from liftos_pipeline.simulator import World
 from liftos_pipeline.simulator.scenario import Scenario, scenario_named
-from liftos_pipeline.sources import SOURCES, Connection, Source, Stream
+from liftos_pipeline.sources import SOURCES
+from liftos_pipeline.sources.stream import Connection, Source, Stream
 from liftos_pipeline.warehouse import Warehouse
 from liftos_pipeline.warehouse.load import load_windows
 from liftos_pipeline.warehouse.receipts import receipts
@@ -207,7 +209,7 @@ def pull_stream(home: Home, source_name: str, stream_name: str, as_of_days: Sequ
     first_day = home.scenario().start if home.is_simulated else date(1970, 1, 1)
     tasks = [
         (pull, account)
-        for account in source.accounts(home.settings)
+        for account in _accounts(home, source, as_of_days)
         for pull in plan_pulls(
             stream, as_of_days, known.get(account, {}), first_day, home.settings.liftos_look_back_days, now
         )
@@ -216,10 +218,19 @@ def pull_stream(home: Home, source_name: str, stream_name: str, as_of_days: Sequ
     return _run(home, source, stream, tasks, run_id)
 
 
+def _accounts(home: Home, source: Source, as_of_days: Sequence[date]) -> tuple[str, ...]:
+    connection = connect(home, source, end_of(max(as_of_days)))
+    try:
+        return source.accounts(home.settings, connection)
+    finally:
+        connection.close()
+
+
 def _run(
     home: Home, source: Source, stream: Stream, tasks: Sequence[tuple[Pull, str]], run_id: str
 ) -> PullSummary:
-    connections: dict[datetime, Connection] = {}
+    clock: datetime | None = None
+    connection: Connection | None = None
     batch: list[Window] = []
     totals = [0, 0, 0, 0]
 
@@ -231,16 +242,24 @@ def _run(
             batch.clear()
 
     try:
+        gc.disable()  # parsed pages are trees; walking them for cycles costs more than reading them
         for pull, account in tasks:
-            if pull.observed_at not in connections:
-                connections = {pull.observed_at: connect(home, source, pull.observed_at)}
-            connection = connections[pull.observed_at]
+            if pull.observed_at != clock:
+                _close(connection)
+                clock, connection = pull.observed_at, connect(home, source, pull.observed_at)
             batch.append(stream.fetch(connection, account, pull.start, pull.end, pull.observed_at))
             if len(batch) >= _BATCH_WINDOWS or sum(len(window.rows) for window in batch) >= _BATCH_ROWS:
                 flush()
     finally:
+        gc.enable()
+        _close(connection)
         flush()
     return PullSummary(len(tasks), *totals)
+
+
+def _close(connection: Connection | None) -> None:
+    if connection is not None:
+        connection.close()
 
 
 def connect(home: Home, source: Source, observed_at: datetime) -> Connection:

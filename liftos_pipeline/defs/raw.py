@@ -7,7 +7,8 @@ from liftos_pipeline.defs.presentation import OWNERS, column_schema
 from liftos_pipeline.defs.resources import HomeResource, as_of_days
 from liftos_pipeline.ingest import pull_stream
 from liftos_pipeline.settings import load_settings
-from liftos_pipeline.sources import SOURCES, Source, Stream
+from liftos_pipeline.sources import SOURCES
+from liftos_pipeline.sources.stream import Source, Stream
 
 
 def raw_asset(source: Source, stream: Stream) -> dg.AssetsDefinition:

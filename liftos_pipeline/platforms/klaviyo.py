@@ -167,13 +167,15 @@ def _campaigns(request: Request) -> Response:
     if "messages.channel" not in request.query.get("filter", ""):
         return _error(400, "invalid", "A channel filter is required to list campaigns.")
     panel = request.world.klaviyo
-    rows, messages = [], []
-    for day in range(request.last_day + 1):
-        for unit in np.flatnonzero(panel.sends[day]).tolist():
-            campaign, message = _campaign(request, panel, day, unit)
-            rows.append(campaign)
-            messages.append(message)
-    return _paged(request, rows, OTHER_PAGE, messages)
+    pairs = listing(
+        request,
+        lambda: [
+            _campaign(request, panel, day, unit)
+            for day in range(request.last_day + 1)
+            for unit in np.flatnonzero(panel.sends[day]).tolist()
+        ],
+    )
+    return _paged(request, [pair[0] for pair in pairs], OTHER_PAGE, [pair[1] for pair in pairs])
 
 
 def message_id(list_id: str, day: int) -> str:

@@ -16,7 +16,7 @@ from liftos_pipeline.simulator import World
 SIMULATED = "simulated"
 _CURSORS = ("after", "page[cursor]")
 _KEPT_LISTINGS = 8
-_listings: OrderedDict[tuple, list[dict]] = OrderedDict()
+_listings: OrderedDict[tuple, list] = OrderedDict()
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def from_cursor(cursor: str) -> tuple[int, ...] | None:
         return None
 
 
-def listing(request: Request, build: Callable[[], list[dict]]) -> list[dict]:
+def listing(request: Request, build: Callable[[], list]) -> list:
     """All rows of a query, built at its first page and kept for the pages that follow."""
     query = tuple(sorted(entry for entry in request.query.items() if entry[0] not in _CURSORS))
     key = (request.world, request.path, query, request.clock)

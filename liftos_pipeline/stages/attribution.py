@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import asdict
+
 import pandas as pd
 
-from liftos_pipeline.causal.attribution import incremental_outcome
+from liftos_pipeline.causal.attribution import Attribution
+from liftos_pipeline.causal.attribution import attribute as attribute_effect
+from liftos_pipeline.causal.results import EffectEstimate
 from liftos_pipeline.stages.analysis import ANALYSIS_KEY
 from liftos_pipeline.stages.effects import PRIMARY_METHOD
 from liftos_pipeline.stages.roles import AFTER_DAYS, ROLES
@@ -20,36 +25,49 @@ def attribute(rows: pd.DataFrame, effects: pd.DataFrame) -> pd.DataFrame:
     effects : DataFrame
         ``causal.effect_estimates`` as of the same day.
     """
-    answers = []
     treated = rows[rows["is_treated"] == 1] if len(rows) else rows
     by_analysis = dict(list(treated.groupby(ANALYSIS_KEY))) if len(treated) else {}
-    for effect in effects[effects["method"] == PRIMARY_METHOD].itertuples():
-        part = by_analysis.get((effect.platform, effect.treatment_type), treated.iloc[:0])
-        outcome = "count" if effect.outcome == ROLES[effect.platform].count else "value"
-        unit_days = AFTER_DAYS * len(part)
-        usable = pd.isna(effect.refused) and pd.notna(effect.estimate)
-        total = incremental_outcome(
-            estimate=effect.estimate if usable else float("nan"),
-            ci_low=effect.ci_low if usable else float("nan"),
-            ci_high=effect.ci_high if usable else float("nan"),
-            unit_days=unit_days,
-        )
-        change = (part[f"{outcome}_after"] - part[f"{outcome}_before"]).sum() if len(part) else float("nan")
+    answers = []
+    for effect in effects[effects["method"] == PRIMARY_METHOD].to_dict("records"):
+        part = by_analysis.get((effect["platform"], effect["treatment_type"]))
+        total = _nothing(effect) if part is None else _total(effect, part)
+        found = {name: value for name, value in asdict(total).items() if name != "reason"}
+        names = ("platform", "treatment_type", "outcome", "label", "method")
         answers.append(
             {
-                "platform": effect.platform,
-                "treatment_type": effect.treatment_type,
-                "outcome": effect.outcome,
-                "label": effect.label,
-                "method": effect.method,
-                "treated_units": part["unit_id"].nunique() if len(part) else 0,
-                "treated_unit_days": unit_days,
-                "reported_change": AFTER_DAYS * change,
-                "incremental": total.estimate,
-                "incremental_low": total.ci_low,
-                "incremental_high": total.ci_high,
-                "level": effect.level,
-                "refused": effect.refused if pd.notna(effect.refused) else None,
+                **{name: effect[name] for name in names},
+                **found,
+                "treated_unit_days": int(total.treated_unit_days),
+                "treated_units": 0 if part is None else part["unit_id"].nunique(),
+                "refused": total.reason,
             }
         )
     return pd.DataFrame(answers)
+
+
+def _total(effect: dict, part: pd.DataFrame) -> Attribution:
+    outcome = "count" if effect["outcome"] == ROLES[effect["platform"]].count else "value"
+    change = AFTER_DAYS * float((part[f"{outcome}_after"] - part[f"{outcome}_before"]).sum())
+    return attribute_effect(_effect(effect), float(AFTER_DAYS * len(part)), change)
+
+
+def _nothing(effect: dict) -> Attribution:
+    return Attribution(0.0, math.nan, math.nan, math.nan, math.nan, effect["level"], effect["refused"])
+
+
+def _effect(row: dict) -> EffectEstimate:
+    """The published row as the library's result."""
+    diagnostics = {}
+    if isinstance(row["refused"], str):
+        diagnostics["refused"] = row["refused"]
+    if isinstance(row["undefined"], str):
+        diagnostics["undefined"] = {"estimate": row["undefined"]}
+    fields = ("estimate", "std_error", "ci_low", "ci_high", "level", "p_value")
+    counts = ("n_rows", "n_units", "n_treated", "n_clusters")
+    return EffectEstimate(
+        method=row["method"],
+        estimand=row["estimand"],
+        **{name: math.nan if pd.isna(row[name]) else float(row[name]) for name in fields},
+        **{name: int(row[name]) for name in counts},
+        diagnostics=diagnostics,
+    )

@@ -54,10 +54,16 @@ def _calendar(panel: pd.DataFrame) -> pd.DataFrame:
 
 
 def _first_starts(grid: Grid, treatments: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Day index of each unit's first treatment of each type; ``_NEVER`` if none is known."""
+    """Day index of each unit's first treatment of each type; ``_NEVER`` if none is known.
+
+    Where the platform's log has changes of the type, breaks that it does not explain are no treatments: they stay in
+    the table for people to look at.
+    """
     starts = {}
     for kind in TREATMENT_TYPES:
         known = treatments[(treatments["treatment_type"] == kind) & (treatments["platform"] == grid.platform)]
+        logged = known[known["evidence"] != "detected"]
+        known = logged if len(logged) else known
         first = pd.to_datetime(known["started_on"]).groupby(known["unit_id"]).min()
         index = np.full(len(grid.units), _NEVER)
         position = pd.Index(grid.units).get_indexer(first.index)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from liftos_pipeline.causal.propensity import fit_propensity
+from liftos_pipeline.causal.propensity.model import fit_propensity
 from liftos_pipeline.stages.analysis import analyses, to_panel
 
 
@@ -22,5 +22,5 @@ def propensity_scores(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
     for _, _, part in analyses(rows):
         fit = fit_propensity(to_panel(part, "count"), seed=seed)
         scored = part[["platform", "treatment_type", "window_start", "unit_id", "is_treated"]]
-        parts.append(scored.assign(fold=fit.fold, propensity=fit.e_hat))
+        parts.append(scored.assign(fold=fit.folds, propensity=fit.scores))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()

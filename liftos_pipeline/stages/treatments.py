@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 
-MATCH_DAYS = 3
+MATCH_DAYS = 7
 OVERLAP_DAYS = 28
 COLUMNS = (
     "treatment_id",
@@ -28,7 +28,7 @@ COLUMNS = (
 def identify_treatments(changes: pd.DataFrame, confounders: pd.DataFrame, as_of: date) -> pd.DataFrame:
     """Rows of ``causal.treatments``.
 
-    A logged budget change and a detected break of the same unit at most three days apart are one treatment with
+    A logged budget change and a detected break of the same unit at most a week apart are one treatment with
     evidence ``both``. A break that no log explains is a treatment with evidence ``detected``. Changes of one unit
     and type on one day are one treatment, their doses added. Without a declared experiment every assignment is
     observational.

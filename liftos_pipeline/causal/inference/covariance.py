@@ -21,7 +21,7 @@ _LIMITS = ("std_error", "ci_low", "ci_high", "p_value")
 
 def cluster_sums(influence: Floats, cluster: Integers, n_clusters: int) -> Floats:
     """Sum of each cluster's influences, shape (n_clusters,)."""
-    return np.bincount(cluster, weights=influence, minlength=n_clusters)
+    return np.bincount(cluster, weights=influence, minlength=n_clusters).astype(np.float64)
 
 
 def clustered_variance(sums: Floats) -> float:

@@ -24,7 +24,7 @@ RIDGE = 1e-9
 def probabilities(design: Floats, coefficients: Floats) -> Floats:
     """Fitted probabilities of every coefficient row, shape (b, n)."""
     predictor = np.clip(coefficients @ design.T, -LARGEST_LINEAR_PREDICTOR, LARGEST_LINEAR_PREDICTOR)
-    return 1.0 / (1.0 + np.exp(-predictor))
+    return np.asarray(1.0 / (1.0 + np.exp(-predictor)), dtype=np.float64)
 
 
 def log_loss(design: Floats, d: Floats, weights: Floats, coefficients: Floats) -> Floats:
@@ -103,7 +103,10 @@ def _halved_until_better(
 
 
 def _quadratic_l1(hessian: Floats, target: Floats, charge: Floats, start: Floats) -> Floats:
-    """Minimise ``b'Hb/2 - t'b + sum_j charge_j |b_j|`` for each H: primal-dual active sets, else coordinate descent."""
+    """Minimise ``b'Hb/2 - t'b + sum_j charge_j |b_j|`` for each H.
+
+    Primal-dual active sets; coordinate descent where these cycle.
+    """
     scale = np.einsum("bii->bi", hessian)
     identity = np.eye(hessian.shape[1])
     beta, signs = start, np.full(start.shape, 2.0)
