@@ -22,7 +22,7 @@ $(STAMP): requirements.lock pyproject.toml
 
 $(MANIFEST): $(STAMP) $(DBT_FILES)
 	@echo "== setup: dbt parse"
-	@$(BIN)/liftos-dbt parse --quiet --project-dir dbt_models --profiles-dir dbt_models
+	@cd dbt_models && ../$(BIN)/liftos-dbt parse --quiet
 	@touch $@
 
 demo: setup

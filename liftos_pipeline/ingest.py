@@ -27,8 +27,9 @@ from liftos_pipeline.warehouse.receipts import receipts
 HISTORY_STEP_DAYS = 7
 """A simulated home is given the change logs that weekly pulls since its first day would have saved."""
 
-_BATCH_ROWS = 100_000
+_BATCH_ROWS = 50_000
 _BATCH_WINDOWS = 60
+_LONGEST_WINDOW_DAYS = 31
 _SIMULATED_KEY = b"simulated"
 
 
@@ -208,14 +209,22 @@ def pull_stream(home: Home, source_name: str, stream_name: str, as_of_days: Sequ
     now = None if home.is_simulated else datetime.now(UTC).replace(tzinfo=None)
     first_day = home.scenario().start if home.is_simulated else date(1970, 1, 1)
     tasks = [
-        (pull, account)
+        (part, account)
         for account in _accounts(home, source, as_of_days)
         for pull in plan_pulls(
             stream, as_of_days, known.get(account, {}), first_day, home.settings.liftos_look_back_days, now
         )
+        for part in (_parts(pull) if stream.mode == "window" else [pull])
     ]
     tasks.sort(key=lambda task: (task[0].observed_at, task[1], task[0].start))
     return _run(home, source, stream, tasks, run_id)
+
+
+def _parts(pull: Pull) -> list[Pull]:
+    """A long pull as windows of about a month, so that no window has to fit in memory whole."""
+    starts = _range(pull.start, pull.end)[::_LONGEST_WINDOW_DAYS]
+    ends = [*(start - timedelta(days=1) for start in starts[1:]), pull.end]
+    return [Pull(pull.observed_at, start, end) for start, end in zip(starts, ends, strict=True)]
 
 
 def _accounts(home: Home, source: Source, as_of_days: Sequence[date]) -> tuple[str, ...]:

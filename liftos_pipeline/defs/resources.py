@@ -31,7 +31,9 @@ def as_of_days(context: dg.AssetExecutionContext) -> list[date]:
 
 def dbt_resource() -> DbtCliResource:
     """dbt under its own lock: ``liftos-dbt`` takes it, this process holds neither lock nor connection."""
-    os.environ["LIFTOS_HOME"] = str(load_settings().home)
+    settings = load_settings()
+    os.environ["LIFTOS_HOME"] = str(settings.home)
+    os.environ["LIFTOS_LOOK_BACK_DAYS"] = str(settings.liftos_look_back_days)
     return DbtCliResource(
         project_dir=DBT_PROJECT,
         profiles_dir=os.fspath(DBT_PROJECT.project_dir),

@@ -10,7 +10,6 @@ from liftos_pipeline.defs.dbt_project import DBT_PROJECT
 from liftos_pipeline.defs.partitions import daily, one_run
 from liftos_pipeline.defs.presentation import OWNERS
 from liftos_pipeline.errors import LiftosError
-from liftos_pipeline.settings import load_settings
 
 
 class Translator(DagsterDbtTranslator):
@@ -43,5 +42,4 @@ if not DBT_PROJECT.manifest_path.exists():
 )
 def transformations(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator:
     """Build what depends on the raw tables."""
-    look_back = load_settings().liftos_look_back_days
-    yield from dbt.cli(["build", "--vars", f"{{look_back_days: {look_back}}}"], context=context).stream()
+    yield from dbt.cli(["build"], context=context).stream()

@@ -112,10 +112,10 @@ TRUTH_EFFECTS = Table(
         ("started_on", "DATE", "First treated day.", False),
         ("effect_on_orders", "DOUBLE", "Expected orders with minus without the treatment.", False),
         ("effect_on_order_revenue", "DOUBLE", "Same for order revenue.", False),
-        ("effect_on_reported", "DOUBLE", "Same for final reported conversions.", False),
-        ("effect_on_revenue_reported", "DOUBLE", "Same for reported revenue.", False),
+        ("effect_on_reported", "DOUBLE", "Same for final reported conversions."),
+        ("effect_on_revenue_reported", "DOUBLE", "Same for reported revenue."),
         ("mean_orders", "DOUBLE", "Expected orders with the treatment.", False),
-        ("mean_reported", "DOUBLE", "Expected reported conversions with the treatment.", False),
+        ("mean_reported", "DOUBLE", "Expected reported conversions with the treatment."),
     ),
     "True effects of the simulated world per treated unit-day.",
 )

@@ -77,7 +77,7 @@ TREATMENTS = _result(
 CAUSAL_GRAPH = _result(
     "causal",
     "causal_graph",
-    ("treatment_type", "cause", "effect"),
+    ("platform", "treatment_type", "cause", "effect"),
     "Edges of the causal graph of each analysis.",
     *_ANALYSIS,
     ("cause", "VARCHAR", "Node.", False),

@@ -40,6 +40,7 @@ FIELDS = (
 _KNOWN = frozenset(FIELDS)
 _STATUSES = {"campaign": CAMPAIGN_STATUSES, "ad": AD_STATUSES}
 _PAGE_ROWS = 500
+_NONE: Row = {"value": "0"}
 _PREFERENCE = {name: position for position, name in enumerate(PURCHASES)}
 
 
@@ -120,37 +121,37 @@ def _zero_where(counts: pa.Array, is_zero: pa.Array) -> pa.Array:
 def _put_purchases(columns: Columns, pull: Pull, rows: Sequence[Row]) -> None:
     """Purchases of the preferred type. Meta leaves zero actions out, and they were asked for: absent is 0."""
     actions = [row.get("actions") for row in rows]
-    bought = [_purchase(pull, entries, i) if entries else None for i, entries in enumerate(actions)]
-    columns.put("conversion_action_type", [None if b is None else b.get("action_type") for b in bought])
-    columns.put("conversions", ["0" if b is None else b.get("value") for b in bought], "actions.value", 0)
-    _require(pull, bought, "value", "actions.value")
+    bought = [_purchase(pull, entries, i) if entries else _NONE for i, entries in enumerate(actions)]
+    kinds = [b.get("action_type") for b in bought]
+    columns.put("conversion_action_type", kinds)
+    _put_named(columns, pull, "conversions", bought, "actions.value")
     for window in ATTRIBUTION_WINDOWS:
-        values = ["0" if b is None else b.get(window, "0") for b in bought]
-        columns.put(f"conversions_{window}", values, f"actions.{window}", 0)
+        columns.put(f"conversions_{window}", [b.get(window, "0") for b in bought], f"actions.{window}", 0)
     values = [row.get("action_values") for row in rows]
     paid = [
-        None if b is None else _purchase(pull, v, i, b.get("action_type")) if v else None
-        for i, (b, v) in enumerate(zip(bought, values, strict=True))
+        _purchase(pull, entries, i, kind) if entries and kind else _NONE
+        for i, (kind, entries) in enumerate(zip(kinds, values, strict=True))
     ]
-    columns.put("conversions_value", ["0" if p is None else p.get("value") for p in paid], "action_values.value")
-    _require(pull, paid, "value", "action_values.value")
+    _put_named(columns, pull, "conversions_value", paid, "action_values.value")
 
 
-def _require(pull: Pull, entries: Sequence[Row | None], member: str, field: str) -> None:
-    for row, entry in enumerate(entries):
-        if entry is not None and entry.get(member) is None:
-            raise pull.malformed(field, None, "an amount", row)
+def _put_named(columns: Columns, pull: Pull, column: str, entries: Sequence[Row], field: str) -> None:
+    array = columns.put(column, [entry.get("value") for entry in entries], field)
+    if array.null_count:
+        raise pull.malformed(field, None, "an amount", pc.index(pc.is_null(array), True).as_py())
 
 
-def _purchase(pull: Pull, entries: object, row: int, kind: object = None) -> Row | None:
-    """Entry of the preferred purchase type (of ``kind`` if given); None if there is none."""
+def _purchase(pull: Pull, entries: object, row: int, kind: object = None) -> Row:
+    """Entry of the preferred purchase type (of ``kind`` if given); zero if there is none."""
     if not isinstance(entries, list):
         raise pull.malformed("actions", entries, "a list", row)
-    best, rank = None, len(PURCHASES)
-    for entry in entries:
-        if type(entry) is not dict:
-            raise pull.malformed("actions", entry, "a list of objects", row)
-        found = _PREFERENCE.get(str(entry.get("action_type")), rank)
-        if found < rank and (kind is None or entry["action_type"] == kind):
-            best, rank = entry, found
+    best, rank = _NONE, len(PURCHASES)
+    try:
+        for entry in entries:
+            name = entry.get("action_type")
+            found = _PREFERENCE.get(name, rank)
+            if found < rank and (kind is None or name == kind):
+                best, rank = entry, found
+    except (AttributeError, TypeError) as error:
+        raise pull.malformed("actions", entries, "a list of objects with a name each", row) from error
     return best

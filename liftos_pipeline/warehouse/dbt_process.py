@@ -16,12 +16,16 @@ _NEEDS_DATABASE = {"build", "run", "test", "show", "seed", "snapshot", "compile"
 
 
 def main() -> None:
-    """Run dbt with this process's arguments."""
+    """Run dbt on the project in the current folder, in the home: paths of the profile are relative to it."""
     from dbt.cli.main import cli
 
     os.environ.setdefault("DBT_SEND_ANONYMOUS_USAGE_STATS", "false")
+    for name in ("DBT_PROJECT_DIR", "DBT_PROFILES_DIR"):
+        os.environ.setdefault(name, os.fspath(Path.cwd()))
     if not _NEEDS_DATABASE & set(sys.argv[1:]):
         cli(prog_name="dbt")
     home = Path(os.environ.get("LIFTOS_HOME", ".liftos")).expanduser().resolve()
+    home.mkdir(parents=True, exist_ok=True)
+    os.chdir(home)
     with file_lock(home / "warehouse", exclusive=True):
         cli(prog_name="dbt")

@@ -1,0 +1,132 @@
+"""Runs the daily job in this process, as the schedule does, for one as-of day or a range. Used by the command line.
+
+``definitions`` is imported inside the functions only: a command that runs nothing does not load Dagster.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from liftos_pipeline import errors
+from liftos_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from dagster import DagsterEvent, ExecuteInProcessResult
+
+_DAGSTER_YAML = """# Made by liftos. Runs, events and schedules of this home.
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+"""
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """How a run ended. ``messages`` has one line per failure."""
+
+    run_id: str
+    exit_code: int
+    messages: tuple[str, ...]
+
+
+Progress = Callable[[str, str], None]
+"""(step, state), state one of started, done, failed."""
+
+
+def dagster_home(settings: Settings) -> Path:
+    """Dagster's folder in the home, with our ``dagster.yaml``; made if it is not there.
+
+    Raises
+    ------
+    WarehouseError
+        The home cannot be written.
+    """
+    folder = settings.home / "dagster"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "dagster.yaml").write_text(_DAGSTER_YAML)
+    except OSError as error:
+        raise errors.WarehouseError(
+            "a home that can be written",
+            f"{settings.home} ({error.strerror})",
+            "Set LIFTOS_HOME to a folder of yours.",
+        ) from error
+    return folder
+
+
+def run_daily(settings: Settings, first: date, last: date, progress: Progress) -> RunOutcome:
+    """Materialise everything as of the days ``first``..``last``.
+
+    Raises
+    ------
+    LiftosError
+        A day has not ended or lies before the home's start.
+    """
+    if first > last:
+        raise errors.LiftosError("a first day that is not after the last", f"{first} to {last}", "Exchange them.")
+    for day in (first, last):
+        settings.check_as_of(day, datetime.now(UTC))
+    os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
+    from dagster import DagsterInstance
+    from dagster._core.utils import make_new_run_id
+
+    from liftos_pipeline.definitions import defs
+    from liftos_pipeline.ingest import open_home
+
+    with open_home(settings).warehouse.write():
+        pass
+    run_id = make_new_run_id()
+    with DagsterInstance.get() as instance:
+        instance.add_event_listener(run_id, lambda entry: _report(entry.dagster_event, progress))
+        log = settings.home / "logs" / f"{run_id}.log"
+        log.parent.mkdir(exist_ok=True)
+        with log.open("w") as stream, contextlib.redirect_stdout(stream):
+            result = defs().resolve_job_def("daily").execute_in_process(
+                instance=instance,
+                run_id=run_id,
+                tags={
+                    "dagster/asset_partition_range_start": first.isoformat(),
+                    "dagster/asset_partition_range_end": last.isoformat(),
+                },
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+                raise_on_error=False,
+            )
+    return _outcome(run_id, result)
+
+
+def _report(event: DagsterEvent | None, progress: Progress) -> None:
+    states = {"STEP_START": "started", "STEP_SUCCESS": "done", "STEP_FAILURE": "failed"}
+    if event is not None and event.event_type_value in states and event.step_key:
+        progress(event.step_key, states[event.event_type_value])
+
+
+def _outcome(run_id: str, result: ExecuteInProcessResult) -> RunOutcome:
+    if result.success:
+        return RunOutcome(run_id, 0, ())
+    messages, codes = [], []
+    for evaluation in result.get_asset_check_evaluations():
+        if not evaluation.passed and evaluation.severity.value == "ERROR":
+            messages.append(f"check {evaluation.check_name} of {evaluation.asset_key.to_user_string()} failed")
+            codes.append(errors.GateRefused.exit_code)
+    for event in result.all_events:
+        if event.event_type_value == "STEP_FAILURE":
+            name, text = _root(event.step_failure_data.error)
+            known = getattr(errors, name, None)
+            codes.append(known.exit_code if known is not None else errors.PlatformError.exit_code)
+            messages.append(f"{event.step_key}: {text}")
+    return RunOutcome(run_id, max(codes, default=errors.PlatformError.exit_code), tuple(messages))
+
+
+def _root(error: object) -> tuple[str, str]:
+    """Class name and first line of the error at the bottom of a chain."""
+    while getattr(error, "cause", None) is not None:
+        error = error.cause
+    lines = [line for line in error.message.strip().splitlines() if line.strip()]
+    return error.cls_name, lines[0].split(": ", 1)[-1] if lines else error.cls_name
