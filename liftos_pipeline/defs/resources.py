@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -29,12 +30,20 @@ def as_of_days(context: dg.AssetExecutionContext) -> list[date]:
     return days
 
 
+class LockedDbt(DbtCliResource):
+    """dbt through ``liftos-dbt``, without the second connection that dagster-dbt would open beside it to look up
+    relations: nothing here asks for that, and the file is locked while dbt works."""
+
+    def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> None:
+        return None
+
+
 def dbt_resource() -> DbtCliResource:
     """dbt under its own lock: ``liftos-dbt`` takes it, this process holds neither lock nor connection."""
     settings = load_settings()
     os.environ["LIFTOS_HOME"] = str(settings.home)
     os.environ["LIFTOS_LOOK_BACK_DAYS"] = str(settings.liftos_look_back_days)
-    return DbtCliResource(
+    return LockedDbt(
         project_dir=DBT_PROJECT,
         profiles_dir=os.fspath(DBT_PROJECT.project_dir),
         dbt_executable=str(Path(sys.executable).parent / "liftos-dbt"),

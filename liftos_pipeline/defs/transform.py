@@ -1,5 +1,6 @@
 """dbt: staging, intermediate, marts. One build per run; its models are assets, its tests are checks."""
 
+import shutil
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from liftos_pipeline.defs.dbt_project import DBT_PROJECT
 from liftos_pipeline.defs.partitions import daily, one_run
 from liftos_pipeline.defs.presentation import OWNERS
 from liftos_pipeline.errors import LiftosError
+from liftos_pipeline.settings import load_settings
 
 
 class Translator(DagsterDbtTranslator):
@@ -42,4 +44,6 @@ if not DBT_PROJECT.manifest_path.exists():
 )
 def transformations(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator:
     """Build what depends on the raw tables."""
-    yield from dbt.cli(["build"], context=context).stream()
+    target = load_settings().home / "dbt" / context.run.run_id
+    yield from dbt.cli(["build"], context=context, target_path=target).stream()
+    shutil.rmtree(target)

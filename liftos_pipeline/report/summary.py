@@ -8,7 +8,7 @@ import duckdb
 import pandas as pd
 
 CHANNELS = {"meta": "Meta", "google_ads": "Google Ads", "klaviyo": "Klaviyo"}
-OUTCOMES = {"conversions_reported": "reported conversions", "orders": "orders"}
+OUTCOMES = {"conversions_reported": "conversions", "orders": "orders"}
 
 _SUMMARY = """
 WITH treated AS (
@@ -55,7 +55,7 @@ def to_markdown(summary: pd.DataFrame, as_of: date, source_mode: str) -> str:
     return "\n".join([*lines, ""])
 
 
-HEAD = ("channel", "change", "outcome", "units", "platform's change", "caused (95 % interval)", "truth", "true orders")
+HEAD = ("channel", "change", "outcome", "units", "platform's change", "caused", "95 % interval", "truth", "true orders")
 
 
 def summary_cells(summary: pd.DataFrame) -> list[list[str]]:
@@ -67,7 +67,7 @@ def summary_cells(summary: pd.DataFrame) -> list[list[str]]:
             OUTCOMES[row["outcome"]],
             str(row["treated_units"]),
             _number(row["reported_change"]),
-            _effect(row),
+            *_effect(row),
             _number(row["true_effect"]),
             _number(row["true_orders"]),
         ]
@@ -75,11 +75,10 @@ def summary_cells(summary: pd.DataFrame) -> list[list[str]]:
     ]
 
 
-def _effect(row: dict) -> str:
+def _effect(row: dict) -> tuple[str, str]:
     if isinstance(row["refused"], str):
-        return f"no number: {row['refused']}"
-    low, high = _number(row["incremental_low"]), _number(row["incremental_high"])
-    return f"{_number(row['incremental'])} ({low} to {high})"
+        return "refused", row["refused"]
+    return _number(row["incremental"]), f"{_number(row['incremental_low'])} to {_number(row['incremental_high'])}"
 
 
 def _number(value: float) -> str:

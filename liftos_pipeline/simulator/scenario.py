@@ -29,8 +29,8 @@ class Scenario:
     start: date = date(2026, 1, 1)
     campaigns_per_platform: int = 96
     accounts_per_platform: int = 2
-    lists: int = 40
-    subscribers_per_list: int = 80
+    lists: int = 56
+    subscribers_per_list: int = 50
     first_adoption_day: int = 28
     base_hazard: float = 0.012
     selection: Mapping[str, tuple[float, float, float]] = field(
@@ -50,7 +50,7 @@ class Scenario:
     budget_step: tuple[float, float] = (0.25, 0.65)
     organic_orders: float = 1.6
     driven_orders: float = 2.6
-    list_orders: float = 2.4
+    list_orders: float = 2.0
     exposure: Mapping[str, float] = field(
         default_factory=lambda: MappingProxyType({"meta": 2.3, "google_ads": 3.4})
     )
@@ -66,6 +66,13 @@ SCENARIOS: dict[str, Scenario] = {
             "staggered_rollout",
             "Budget, targeting and creative changes are adopted one unit after another, sooner by units with good "
             "quality and recent luck; platforms claim organic orders; conversions arrive late.",
+        ),
+        Scenario(
+            "small_rollout",
+            "The same world with few units, for a try in seconds.",
+            campaigns_per_platform=24,
+            lists=12,
+            subscribers_per_list=20,
         ),
     )
 }

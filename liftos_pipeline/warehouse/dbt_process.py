@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 from liftos_pipeline.warehouse.locks import file_lock
@@ -17,6 +18,9 @@ _NEEDS_DATABASE = {"build", "run", "test", "show", "seed", "snapshot", "compile"
 
 def main() -> None:
     """Run dbt on the project in the current folder, in the home: paths of the profile are relative to it."""
+    if sys.argv[1:] == ["--version"]:
+        sys.stdout.write(f"dbt-core {version('dbt-core')}\n")
+        return
     from dbt.cli.main import cli
 
     os.environ.setdefault("DBT_SEND_ANONYMOUS_USAGE_STATS", "false")
