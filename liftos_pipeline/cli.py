@@ -107,7 +107,9 @@ def demo() -> None:
         settings = load_settings()
         if settings.source_mode != "simulated":
             raise LiftosError(
-                "a home without credentials", f"some in {settings.home / 'liftos.toml'}", "Set LIFTOS_HOME elsewhere."
+                "a home without credentials",
+                f"some in {settings.home / 'liftos.toml'}",
+                "Set LIFTOS_HOME elsewhere.",
             )
         as_of = settings.liftos_start_date + timedelta(days=DEMO_DAYS - 1)
         started = time.monotonic()

@@ -148,9 +148,7 @@ def plan_pulls(
     return pulls
 
 
-def _pull_at(
-    stream: Stream, step: date, oldest: date, clocks: Mapping[date, Sequence[datetime]]
-) -> Pull:
+def _pull_at(stream: Stream, step: date, oldest: date, clocks: Mapping[date, Sequence[datetime]]) -> Pull:
     observed_at = end_of(step)
     start = max(oldest, step - timedelta(days=stream.restatement_days - 1))
     if stream.mode != "snapshot":
@@ -170,7 +168,11 @@ def _is_seen(clocks: Iterable[datetime], by: datetime) -> bool:
 
 
 def _live_pulls(
-    stream: Stream, days: Sequence[date], seen: Mapping[date, Sequence[datetime]], look_back_days: int, now: datetime
+    stream: Stream,
+    days: Sequence[date],
+    seen: Mapping[date, Sequence[datetime]],
+    look_back_days: int,
+    now: datetime,
 ) -> list[Pull]:
     newest = min(days[-1], last_ended_day(now.replace(tzinfo=UTC)))
     wanted = set(_range(newest - timedelta(days=stream.restatement_days - 1), newest))
@@ -198,7 +200,9 @@ def _range(first: date, last: date) -> list[date]:
     return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
 
 
-def pull_stream(home: Home, source_name: str, stream_name: str, as_of_days: Sequence[date], run_id: str) -> PullSummary:
+def pull_stream(
+    home: Home, source_name: str, stream_name: str, as_of_days: Sequence[date], run_id: str
+) -> PullSummary:
     """Pull and load what one stream lacks for the as-of days, for every account.
 
     Windows that arrived before an error are loaded; the error is raised after that.
@@ -253,7 +257,7 @@ def _run(
     try:
         gc.disable()  # parsed pages are trees; walking them for cycles costs more than reading them
         for pull, account in tasks:
-            if pull.observed_at != clock:
+            if connection is None or pull.observed_at != clock:
                 _close(connection)
                 clock, connection = pull.observed_at, connect(home, source, pull.observed_at)
             batch.append(stream.fetch(connection, account, pull.start, pull.end, pull.observed_at))

@@ -18,6 +18,7 @@ from liftos_pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from dagster import DagsterEvent, ExecuteInProcessResult
+    from dagster_shared.error import SerializableErrorInfo
 
 _DAGSTER_YAML = """# Made by liftos. Runs, events and schedules of this home.
 telemetry:
@@ -88,15 +89,19 @@ def run_daily(settings: Settings, first: date, last: date, progress: Progress) -
         log = settings.home / "logs" / f"{run_id}.log"
         log.parent.mkdir(exist_ok=True)
         with log.open("w") as stream, contextlib.redirect_stdout(stream):
-            result = defs().resolve_job_def("daily").execute_in_process(
-                instance=instance,
-                run_id=run_id,
-                tags={
-                    "dagster/asset_partition_range_start": first.isoformat(),
-                    "dagster/asset_partition_range_end": last.isoformat(),
-                },
-                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-                raise_on_error=False,
+            result = (
+                defs()
+                .resolve_job_def("daily")
+                .execute_in_process(
+                    instance=instance,
+                    run_id=run_id,
+                    tags={
+                        "dagster/asset_partition_range_start": first.isoformat(),
+                        "dagster/asset_partition_range_end": last.isoformat(),
+                    },
+                    run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+                    raise_on_error=False,
+                )
             )
     return _outcome(run_id, result)
 
@@ -124,9 +129,9 @@ def _outcome(run_id: str, result: ExecuteInProcessResult) -> RunOutcome:
     return RunOutcome(run_id, max(codes, default=errors.PlatformError.exit_code), tuple(messages))
 
 
-def _root(error: object) -> tuple[str, str]:
+def _root(error: SerializableErrorInfo) -> tuple[str, str]:
     """Class name and first line of the error at the bottom of a chain."""
-    while getattr(error, "cause", None) is not None:
+    while error.cause is not None:
         error = error.cause
     lines = [line for line in error.message.strip().splitlines() if line.strip()]
     return error.cls_name, lines[0].split(": ", 1)[-1] if lines else error.cls_name

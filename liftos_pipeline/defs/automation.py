@@ -24,7 +24,9 @@ daily_schedule = dg.build_schedule_from_partitioned_job(
 )
 
 
-@dg.run_failure_sensor(description="Writes every failed run to the log and posts it to LIFTOS_ALERT_WEBHOOK_URL if set.")
+@dg.run_failure_sensor(
+    description="Writes every failed run to the log and posts it to LIFTOS_ALERT_WEBHOOK_URL if set."
+)
 def failed_run_alarm(context: dg.RunFailureSensorContext) -> None:
     message = f"run {context.dagster_run.run_id[:8]} of {context.dagster_run.job_name} failed: {context.failure_event.message}"
     _log.error(message)

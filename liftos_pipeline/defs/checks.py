@@ -7,12 +7,12 @@ import pandas as pd
 
 from liftos_pipeline.checks import CheckOutcome
 from liftos_pipeline.checks.overlap import overlap_for_the_treated
+from liftos_pipeline.checks.results import every_row_has_an_interval_or_a_reason
 from liftos_pipeline.defs.partitions import daily
 from liftos_pipeline.defs.resources import HomeResource, as_of_days
 from liftos_pipeline.defs.stage import Inputs
 from liftos_pipeline.schema import Table
 from liftos_pipeline.schema.results import EFFECT_ESTIMATES, PROPENSITY_SCORES
-from liftos_pipeline.checks.results import every_row_has_an_interval_or_a_reason
 from liftos_pipeline.settings import Settings
 
 _SEVERITY = {"error": dg.AssetCheckSeverity.ERROR, "warn": dg.AssetCheckSeverity.WARN}

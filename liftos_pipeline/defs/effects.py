@@ -28,7 +28,7 @@ effect_estimates = stage_asset(
     [["causal", "causal_marketing_data"], ["causal", "propensity_scores"], ["causal", "treatments"]],
     lambda inputs: [inputs.result(table) for table in (CAUSAL_MARKETING_DATA, PROPENSITY_SCORES, TREATMENTS)],
     lambda frames, settings, _as_of: estimate_effects(
-        *frames, level=settings.liftos_confidence_level, seed=settings.liftos_seed
+        frames[0], frames[1], frames[2], settings.liftos_confidence_level, settings.liftos_seed
     ),
     ("platform", "treatment_type", "outcome", "method", "estimate", "ci_low", "ci_high", "refused"),
     lambda rows: _primary(rows, "estimate"),
@@ -40,6 +40,14 @@ attribution = stage_asset(
     [["causal", "causal_marketing_data"], ["causal", "effect_estimates"]],
     lambda inputs: [inputs.result(CAUSAL_MARKETING_DATA), inputs.result(EFFECT_ESTIMATES)],
     lambda frames, _settings, _as_of: attribute(*frames),
-    ("platform", "treatment_type", "outcome", "reported_change", "incremental", "incremental_low", "incremental_high"),
+    (
+        "platform",
+        "treatment_type",
+        "outcome",
+        "reported_change",
+        "incremental",
+        "incremental_low",
+        "incremental_high",
+    ),
     lambda rows: _primary(rows, "incremental"),
 )

@@ -21,7 +21,7 @@ class HomeResource(dg.ConfigurableResource):
         return open_home(load_settings())
 
 
-def as_of_days(context: dg.AssetExecutionContext) -> list[date]:
+def as_of_days(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[date]:
     """As-of days of this run, oldest first, each checked to have ended."""
     days = sorted(date.fromisoformat(key) for key in context.partition_keys)
     settings = load_settings()
@@ -34,7 +34,7 @@ class LockedDbt(DbtCliResource):
     """dbt through ``liftos-dbt``, without the second connection that dagster-dbt would open beside it to look up
     relations: nothing here asks for that, and the file is locked while dbt works."""
 
-    def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> None:
+    def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> None:  # type: ignore[override]
         return None
 
 
@@ -44,7 +44,7 @@ def dbt_resource() -> DbtCliResource:
     os.environ["LIFTOS_HOME"] = str(settings.home)
     os.environ["LIFTOS_LOOK_BACK_DAYS"] = str(settings.liftos_look_back_days)
     return LockedDbt(
-        project_dir=DBT_PROJECT,
+        project_dir=os.fspath(DBT_PROJECT.project_dir),
         profiles_dir=os.fspath(DBT_PROJECT.project_dir),
         dbt_executable=str(Path(sys.executable).parent / "liftos-dbt"),
     )

@@ -25,13 +25,15 @@ class Translator(DagsterDbtTranslator):
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
         return dbt_resource_props["schema"]
 
-    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:  # noqa: ARG002
+    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
         return OWNERS
 
 
 if not DBT_PROJECT.manifest_path.exists():
     raise LiftosError(
-        "the manifest of the dbt project", f"none at {DBT_PROJECT.manifest_path.name}", "Run `make setup`, which makes it."
+        "the manifest of the dbt project",
+        f"none at {DBT_PROJECT.manifest_path.name}",
+        "Run `make setup`, which makes it.",
     )
 
 

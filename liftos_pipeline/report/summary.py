@@ -55,7 +55,17 @@ def to_markdown(summary: pd.DataFrame, as_of: date, source_mode: str) -> str:
     return "\n".join([*lines, ""])
 
 
-HEAD = ("channel", "change", "outcome", "units", "platform's change", "caused", "95 % interval", "truth", "true orders")
+HEAD = (
+    "channel",
+    "change",
+    "outcome",
+    "units",
+    "platform's change",
+    "caused",
+    "95 % interval",
+    "truth",
+    "true orders",
+)
 
 
 def summary_cells(summary: pd.DataFrame) -> list[list[str]]:

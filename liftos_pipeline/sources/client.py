@@ -292,7 +292,7 @@ class Client:
         _LOG.warning(
             "%s: %s; again in %.1f s: %s",
             self.source,
-            self.redactor.text(_problem(state).found),
+            _problem(state).found,
             state.upcoming_sleep,
             self.redactor.text(request.url),
         )

@@ -15,8 +15,9 @@ from liftos_pipeline.schema import FOREVER, raw
 from liftos_pipeline.settings import Settings
 from liftos_pipeline.sources.client import Client, Limits, Problem, http_problem
 from liftos_pipeline.sources.columns import Columns
-from liftos_pipeline.sources.fred_download import download, download_with_pandas_datareader
+from liftos_pipeline.sources.fred_download import Observations, download
 from liftos_pipeline.sources.fred_series import SERIES, check_observations, published_on
+from liftos_pipeline.sources.pull import Pull
 from liftos_pipeline.sources.redact import Redactor
 from liftos_pipeline.sources.stream import Account, Connection, Query, Source, Stream
 
@@ -135,8 +136,7 @@ def _vintages(query: Query, since: date) -> pa.Table:
 def _today(query: Query, since: date, backend: Backend) -> pa.Table:
     """Today's view. What cannot have been out before today was captured; for the rest, a rule says since when."""
     pull, series_id, today = query.pull, query.account_id, query.observed_at.date()
-    read = download if backend == "csv" else download_with_pandas_datareader
-    days, values = read(pull, series_id, since, today)
+    days, values = _downloaded(pull, series_id, since, today, backend)
     for row, value in enumerate(values):
         if value is not None and not math.isfinite(value):
             raise pull.malformed("value", value, "a finite number", row)
@@ -150,6 +150,14 @@ def _today(query: Query, since: date, backend: Backend) -> pa.Table:
     columns.put("vintage_kind", ["lag_rule" if day <= today else "captured" for day in published])
     columns.put("backend", [backend] * len(days))
     return columns.finish()
+
+
+def _downloaded(pull: Pull, series_id: str, since: date, until: date, backend: Backend) -> Observations:
+    if backend == "csv":
+        return download(pull, series_id, since, until)
+    from liftos_pipeline.sources.fred_pandas import download_with_pandas_datareader
+
+    return download_with_pandas_datareader(pull, series_id, since, until)
 
 
 SOURCE = Source(

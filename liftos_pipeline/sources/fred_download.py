@@ -1,11 +1,11 @@
-"""FRED's graph download: one CSV file per series, without a key and without vintages. Two readers of the same
-bytes: ours, and pandas-datareader on top of our client.
+"""FRED's graph download: one CSV file per series, without a key and without vintages, read by ourselves. The other
+reader of the same file is in ``fred_pandas``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date
 
 import httpx
 
@@ -47,45 +47,3 @@ def download(pull: Pull, series_id: str, since: date, until: date) -> Observatio
         except ValueError as error:
             raise pull.malformed("line", line, "a date and a number", row) from error
     return days, values
-
-
-class _Answer:
-    """What pandas-datareader reads of a response."""
-
-    status_code = 200
-    encoding = "utf-8"
-
-    def __init__(self, text: str) -> None:
-        self.content = text.encode()
-
-
-class _Session:
-    """Sends pandas-datareader's request through our client: the same retries, checks, redaction and pages."""
-
-    def __init__(self, pull: Pull, series_id: str) -> None:
-        self._pull = pull
-        self._series_id = series_id
-
-    def get(self, url: str, params: object, headers: object, timeout: float) -> _Answer:
-        text = self._pull.text(PATH, {"id": self._series_id}, parse_csv(self._series_id))
-        return _Answer(text)
-
-    def close(self) -> None:
-        """The client outlives one series."""
-
-
-def download_with_pandas_datareader(pull: Pull, series_id: str, since: date, until: date) -> Observations:
-    """Days and values of one series, by pandas-datareader: it always loads the whole series and cuts it."""
-    import pandas as pd
-    from pandas_datareader.fred import FredReader
-
-    start, end = (datetime.combine(day, datetime.min.time()) for day in (since, until))
-    try:
-        frame = FredReader(series_id, start, end, retry_count=0, session=_Session(pull, series_id)).read()
-    except (ValueError, TypeError) as error:
-        raise pull.malformed("the file", str(error), "a table that pandas-datareader can read") from error
-    column = frame[series_id]
-    if not pd.api.types.is_numeric_dtype(column) or not isinstance(frame.index, pd.DatetimeIndex):
-        raise pull.malformed("the file", column.iloc[0] if len(column) else None, "dates and numbers")
-    values = [None if pd.isna(value) else float(value) for value in column.tolist()]
-    return [moment.date() for moment in frame.index], values

@@ -129,7 +129,7 @@ class Stream:
             )
         moment = naive_utc(observed_at)
         pull = Pull(connection.client, f"{connection.source}.{self.name}")
-        first = self._first_day(connection, account_id, start, moment)
+        first = min(self._first_day(connection, account_id, start, moment), end + timedelta(days=1))
         tables = []
         with _collector_paused():
             for chunk_start, chunk_end in _chunks(first, end, self.max_days):

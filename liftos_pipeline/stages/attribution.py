@@ -57,17 +57,27 @@ def _nothing(effect: dict) -> Attribution:
 
 def _effect(row: dict) -> EffectEstimate:
     """The published row as the library's result."""
-    diagnostics = {}
+    diagnostics: dict[str, object] = {}
     if isinstance(row["refused"], str):
         diagnostics["refused"] = row["refused"]
     if isinstance(row["undefined"], str):
         diagnostics["undefined"] = {"estimate": row["undefined"]}
-    fields = ("estimate", "std_error", "ci_low", "ci_high", "level", "p_value")
-    counts = ("n_rows", "n_units", "n_treated", "n_clusters")
     return EffectEstimate(
         method=row["method"],
         estimand=row["estimand"],
-        **{name: math.nan if pd.isna(row[name]) else float(row[name]) for name in fields},
-        **{name: int(row[name]) for name in counts},
+        estimate=_number(row["estimate"]),
+        std_error=_number(row["std_error"]),
+        ci_low=_number(row["ci_low"]),
+        ci_high=_number(row["ci_high"]),
+        level=row["level"],
+        p_value=_number(row["p_value"]),
+        n_rows=row["n_rows"],
+        n_units=row["n_units"],
+        n_treated=row["n_treated"],
+        n_clusters=row["n_clusters"],
         diagnostics=diagnostics,
     )
+
+
+def _number(value: float) -> float:
+    return math.nan if pd.isna(value) else float(value)

@@ -23,7 +23,7 @@ def find_confounders(panel: pd.DataFrame, seed: int) -> pd.DataFrame:
     seed : int
         Seed of the detectors.
     """
-    parts = []
+    parts: list[pd.DataFrame] = []
     for platform in AD_PLATFORMS:
         rows = panel[(panel["platform"] == platform) & (panel["unit_type"] == ROLES[platform].unit_type)]
         observed = rows[rows["spend"].notna()]

@@ -85,7 +85,7 @@ def _head(platform: str, kind: str, outcome: str) -> dict[str, object]:
 
 def _row(platform: str, kind: str, outcome: str, result: EffectEstimate) -> dict[str, object]:
     diagnostics = dict(result.diagnostics)
-    undefined = diagnostics.get("undefined") or {}
+    undefined = result.undefined
     return {
         **_head(platform, kind, outcome),
         "method": result.method,

@@ -24,7 +24,7 @@ def graph_edges(rows: pd.DataFrame) -> pd.DataFrame:
     rows : DataFrame
         ``causal.causal_marketing_data`` as of one day.
     """
-    edges = []
+    edges: list[tuple[object, object, object, object, str, bool]] = []
     for (platform, kind), part in rows.groupby(ANALYSIS_KEY, sort=True) if len(rows) else []:
         outcome = "outcome"
         known = [name for name in (*COVARIATES, "count_before") if part[name].notna().any()]

@@ -29,7 +29,7 @@ def causal_rows(panel: pd.DataFrame, treatments: pd.DataFrame) -> pd.DataFrame:
         ``causal.treatments`` as of the same day.
     """
     calendar = _calendar(panel)
-    parts = []
+    parts: list[pd.DataFrame] = []
     for platform, roles in ROLES.items():
         wanted = (roles.count, roles.value, roles.volume, roles.clicks, roles.exposure, roles.quality)
         grid = to_grid(panel, platform, tuple(dict.fromkeys(name for name in wanted if name is not None)))

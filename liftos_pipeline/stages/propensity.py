@@ -5,11 +5,14 @@ from __future__ import annotations
 import pandas as pd
 
 from liftos_pipeline.causal.propensity.model import fit_propensity
+from liftos_pipeline.errors import LiftosError
 from liftos_pipeline.stages.analysis import analyses, to_panel
 
 
 def propensity_scores(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Cross-fitted probability of starting in the window, folds by unit.
+
+    An analysis with too few units for folds has no scores; the effects stage says so for each of its methods.
 
     Parameters
     ----------
@@ -20,7 +23,10 @@ def propensity_scores(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
     """
     parts = []
     for _, _, part in analyses(rows):
-        fit = fit_propensity(to_panel(part, "count"), seed=seed)
+        try:
+            fit = fit_propensity(to_panel(part, "count"), seed=seed)
+        except LiftosError:
+            continue
         scored = part[["platform", "treatment_type", "window_start", "unit_id", "is_treated"]]
         parts.append(scored.assign(fold=fit.folds, propensity=fit.scores))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()

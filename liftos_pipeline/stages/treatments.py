@@ -55,7 +55,10 @@ def identify_treatments(changes: pd.DataFrame, confounders: pd.DataFrame, as_of:
         for row in logged.itertuples()
     ]
     logged["evidence"] = np.where(logged["detected_on"].notna(), "both", "logged")
-    treatments = pd.concat([logged, _unlogged(breaks, as_of)], ignore_index=True)
+    parts = [part for part in (logged, _unlogged(breaks, as_of)) if len(part)]
+    if not parts:
+        return pd.DataFrame(columns=list(COLUMNS))
+    treatments = pd.concat(parts, ignore_index=True)
     treatments = treatments.sort_values(["unit_id", "started_on", "treatment_type"], ignore_index=True)
     treatments["assignment_method"] = "observational"
     treatments["overlap_group"] = _overlap_groups(treatments)

@@ -48,7 +48,7 @@ def load_windows(warehouse: Warehouse, windows: Iterable[Window], run_id: str) -
         for window in batch:
             for position, count in enumerate(_load(connection, window, run_id)):
                 totals[position] += count
-    return LoadSummary(*totals, pages=sum(len(window.pages) for window in batch))
+    return LoadSummary(totals[0], totals[1], totals[2], pages=sum(len(window.pages) for window in batch))
 
 
 def _load(connection: duckdb.DuckDBPyConnection, window: Window, run_id: str) -> tuple[int, int, int]:

@@ -6,11 +6,13 @@ import logging
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
+import orjson
 import pytest
+from pydantic import SecretStr
 
 from liftos_pipeline.errors import AuthExpired, LiftosError, MalformedPage, PlatformError, RateLimited
 from liftos_pipeline.sources import SOURCES
-from tests.replies import FIRST, HOST, LAST, META_ACCOUNT, NOW, TOKEN, Asked, Platform, Reply, connect, in_turn
+from tests.replies import FIRST, LAST, META_ACCOUNT, NOW, TOKEN, Asked, Platform, Reply, connect, in_turn
 
 GOOGLE_TOKEN = Reply({"access_token": "ya29.fresh-token", "expires_in": 3599, "token_type": "Bearer"})
 GOOGLE_CUSTOMER = {"customer": {"id": "1", "currencyCode": "USD", "timeZone": "Etc/UTC", "status": "ENABLED"}}
@@ -113,7 +115,10 @@ def test_google_errors_count_wherever_they_stand(
 @pytest.mark.parametrize(
     ("reply", "variable"),
     [
-        (Reply([google_error(401, "authenticationError", "OAUTH_TOKEN_EXPIRED")], 401), "GOOGLE_ADS_REFRESH_TOKEN"),
+        (
+            Reply([google_error(401, "authenticationError", "OAUTH_TOKEN_EXPIRED")], 401),
+            "GOOGLE_ADS_REFRESH_TOKEN",
+        ),
         (
             Reply(google_error(403, "authorizationError", "DEVELOPER_TOKEN_NOT_APPROVED"), 403),
             "GOOGLE_ADS_DEVELOPER_TOKEN",
@@ -203,7 +208,9 @@ def test_a_page_that_cannot_be_read_is_kept_without_its_bytes() -> None:
 def test_secrets_reach_no_message_no_page_and_no_log(secret: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     name, stream, account = ("meta", "account", "1001") if secret == TOKEN else ("fred", "observations", "GDP")
-    echo = Reply({"error": {"message": f"bad {secret}", "code": 2}, "error_code": 500, "error_message": secret}, 500)
+    echo = Reply(
+        {"error": {"message": f"bad {secret}", "code": 2}, "error_code": 500, "error_message": secret}, 500
+    )
     platform = in_turn(echo)
     connection = connect(name, platform, meta_app_secret=None)
     with pytest.raises(PlatformError) as caught:
@@ -216,8 +223,6 @@ def test_secrets_reach_no_message_no_page_and_no_log(secret: str, caplog: pytest
 
 
 def test_the_proof_travels_but_is_not_recorded() -> None:
-    from pydantic import SecretStr
-
     platform = in_turn(META_ACCOUNT)
     connection = connect("meta", platform, meta_app_secret=SecretStr("app-secret-0001"))
     window = SOURCES["meta"].stream("account").fetch(connection, "1001", LAST, LAST, NOW)
@@ -228,8 +233,10 @@ def test_the_proof_travels_but_is_not_recorded() -> None:
 def test_the_clock_travels_in_a_simulated_home_only() -> None:
     for clock, sent in ((None, None), (datetime(2026, 3, 31), "2026-03-31T00:00:00+00:00")):
         platform = in_turn(META_ACCOUNT)
-        window = SOURCES["meta"].stream("account").fetch(
-            connect("meta", platform, clock=clock), "1001", LAST, LAST, NOW
+        window = (
+            SOURCES["meta"]
+            .stream("account")
+            .fetch(connect("meta", platform, clock=clock), "1001", LAST, LAST, NOW)
         )
         assert platform.asked[0].headers.get("x-liftos-clock") == sent
         assert window.source_mode == ("live" if clock is None else "simulated")
@@ -244,8 +251,6 @@ def test_too_much_data_is_asked_for_in_halves() -> None:
     def answer(asked: Asked) -> Reply:
         if not asked.path.endswith("insights"):
             return META_ACCOUNT
-        import orjson
-
         span = orjson.loads(asked.query["time_range"])
         days = (datetime.fromisoformat(span["until"]) - datetime.fromisoformat(span["since"])).days + 1
         if days > 3:
@@ -254,8 +259,8 @@ def test_too_much_data_is_asked_for_in_halves() -> None:
         return Reply({"data": []})
 
     spans: list[tuple[str, str]] = []
-    window = SOURCES["meta"].stream("insights_daily").fetch(
-        connect("meta", Platform(answer)), "1001", FIRST, LAST, NOW
+    window = (
+        SOURCES["meta"].stream("insights_daily").fetch(connect("meta", Platform(answer)), "1001", FIRST, LAST, NOW)
     )
     campaign_spans = spans[::2]
     assert campaign_spans == [
@@ -265,5 +270,3 @@ def test_too_much_data_is_asked_for_in_halves() -> None:
         ("2026-03-09", "2026-03-10"),
     ]
     assert (window.start, window.end, window.rows.num_rows) == (FIRST, LAST, 0)
-
-

@@ -12,7 +12,7 @@ from liftos_pipeline.errors import MalformedPage
 from liftos_pipeline.schema import Window, source_columns
 from liftos_pipeline.schema.raw import META_INSIGHTS_DAILY
 from liftos_pipeline.sources import SOURCES
-from tests.replies import FIRST, LAST, META_ACCOUNT, NOW, Asked, Platform, Reply, connect
+from tests.replies import FIRST, LAST, META_ACCOUNT, NOW, Asked, Platform, Reply, connect, settings
 
 ROW = {
     "account_id": "1001",
@@ -113,7 +113,7 @@ def test_absent_clicks_are_zero_only_where_the_rate_says_so() -> None:
 @pytest.mark.parametrize("field", ["spend", "impressions", "campaign_id", "date_start"])
 def test_a_missing_required_field_is_named(field: str) -> None:
     with pytest.raises(MalformedPage, match=rf"{field} of meta\.insights_daily; found nothing on page 0"):
-        insights(ROW, {**{k: v for k, v in ROW.items() if k != field}, "date_stop": ROW.get(field)})
+        insights(ROW, {name: value for name, value in ROW.items() if name != field})
 
 
 @pytest.mark.parametrize(
@@ -128,6 +128,7 @@ def test_a_missing_required_field_is_named(field: str) -> None:
         ("spend", {}),
         ("impressions", "12.5"),
         ("impressions", "-1"),
+        ("impressions", True),
         ("impressions", ""),
         ("frequency", "inf"),
         ("frequency", "nan"),
@@ -260,6 +261,4 @@ def test_entity_budgets_are_major_units() -> None:
 
 def test_accounts_come_without_their_prefix() -> None:
     connection = connect("meta", Platform(lambda _: META_ACCOUNT))
-    from tests.replies import settings
-
     assert SOURCES["meta"].accounts(settings(meta_ad_account_ids=" act_1, 2 ,"), connection) == ("1", "2")

@@ -8,8 +8,7 @@ import pytest
 
 from liftos_pipeline.errors import MalformedPage, PlatformError
 from liftos_pipeline.schema import Window
-from liftos_pipeline.sources import SOURCES
-from liftos_pipeline.sources import google_changes
+from liftos_pipeline.sources import SOURCES, google_changes
 from tests.replies import FIRST, HOST, LAST, META_ACCOUNT, NOW, Asked, Platform, Reply, connect
 
 SIZE = 3
@@ -84,7 +83,7 @@ def test_a_loop_is_refused(back_to: int) -> None:
 )
 def test_links_to_other_servers_are_not_followed(link: str) -> None:
     platform = meta_pages([[campaign(0)], [campaign(1)]], lambda n: link if n == 0 else None)
-    with pytest.raises(PlatformError, match="links of meta to http://platform.test"):
+    with pytest.raises(PlatformError, match=r"links of meta to http://platform\.test"):
         pull_campaigns(platform)
     assert not any("after" in asked.query for asked in platform.asked)
 

@@ -58,7 +58,8 @@ def test_accented_addresses_leave_valid_json(klaviyo: Redactor) -> None:
 PERSONS = {
     "$first_name": "Zebulon",
     "Last Name": "Quixworth",
-    "phone_number": "+15005550006",
+    "phone_number": "(500) 555-0006",
+    "reach me": "+15005550007",
     "billing_address": {"name": "Zebulon Quixworth", "city": "Ohio", "address1": "7 Elm Street", "zip": "44101"},
     "extra": '{"customerName":"Zebulon","n":1}',
     "location": {"latitude": 41.4993, "longitude": -81.6944, "ip": "203.0.113.9", "region": "OH"},
@@ -66,7 +67,18 @@ PERSONS = {
 
 
 @pytest.mark.parametrize(
-    "gone", ["Zebulon", "Quixworth", "5005550006", "Elm Street", "44101", "41.4993", "81.6944", "203.0.113.9"]
+    "gone",
+    [
+        "Zebulon",
+        "Quixworth",
+        "555-0006",
+        "15005550007",
+        "Elm Street",
+        "44101",
+        "41.4993",
+        "81.6944",
+        "203.0.113.9",
+    ],
 )
 def test_names_numbers_and_addresses_are_hashed(klaviyo: Redactor, gone: str) -> None:
     assert gone.encode() in orjson.dumps(PERSONS)

@@ -22,7 +22,7 @@ Integers = NDArray[np.int64]
 N_PENALTIES = 16
 SMALLEST_PENALTY_SHARE = 1e-3
 PATH_TOLERANCE = 1e-3
-FINAL_TOLERANCE = 1e-8
+FINAL_TOLERANCE = 1e-6
 MIN_UNITS_PER_ARM = 2
 MAX_RISES = 3
 """The path ends when the held-out loss has risen this often in a row."""
