@@ -5,8 +5,6 @@ Registers and the two calls that go through them. Everything else is imported fr
 
 from __future__ import annotations
 
-import pandas as pd
-
 from liftos_pipeline.causal.columns import Tabular
 from liftos_pipeline.causal.confounders import DETECTORS
 from liftos_pipeline.causal.estimators import ESTIMATORS
@@ -39,6 +37,7 @@ def estimate(name: str, panel: Panel, level: float = 0.95, seed: int = 0, **opti
 
     Examples
     --------
+    >>> import pandas as pd
     >>> table = pd.DataFrame({"geo": list("abcd"), "d": [1, 0, 1, 0], "y": [3.0, 1.0, 4.0, 2.0]})
     >>> panel = Panel.from_frame(table, outcome="y", treatment="d", unit="geo")
     >>> estimate("difference_in_means", panel).estimate

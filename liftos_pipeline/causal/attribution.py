@@ -93,9 +93,7 @@ def _unusable(effect: EffectEstimate) -> str | None:
     return "; ".join(reasons) or None
 
 
-def error_improvement(
-    truth: Sequence[float], before: Sequence[float], after: Sequence[float]
-) -> ErrorImprovement:
+def error_improvement(truth: Sequence[float], before: Sequence[float], after: Sequence[float]) -> ErrorImprovement:
     """How much closer ``after`` is to the truth than ``before``, by mean absolute error.
 
     Parameters
@@ -116,7 +114,9 @@ def error_improvement(
         )
     n_missing = int(np.isnan(np.stack(values)).any(axis=0).sum())
     if n_missing:
-        raise LiftosError("known values", f"{n_missing} treatments with a missing one", "Leave these out of all three.")
+        raise LiftosError(
+            "known values", f"{n_missing} treatments with a missing one", "Leave these out of all three."
+        )
     mae_before = float(np.mean(np.abs(values[1] - values[0])))
     mae_after = float(np.mean(np.abs(values[2] - values[0])))
     absolute = mae_before - mae_after

@@ -1,4 +1,4 @@
-"""What a register line says about an estimator or a detector, and the check of a call against it. No statistics."""
+"""What a register line says about an estimator or a detector, and the check of a call against it."""
 
 from __future__ import annotations
 

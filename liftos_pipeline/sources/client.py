@@ -36,8 +36,8 @@ class TooMuchData(PlatformError):
 class Problem:
     """Why an answer is not one.
 
-    ``kind``: ``auth`` and ``fatal`` end the pull, ``split`` asks for less, ``rate``, ``transient`` and ``malformed``
-    are tried again. ``wait_s``: seconds that the platform asked to wait, None if it did not say.
+    ``kind``: ``auth`` and ``fatal`` end the pull, ``split`` asks for less; ``rate``, ``transient`` and
+    ``malformed`` are tried again. ``wait_s``: seconds that the platform asked to wait, None if it did not say.
     """
 
     kind: Literal["auth", "fatal", "split", "rate", "transient", "malformed"]
@@ -198,7 +198,8 @@ class Client:
             reraise=True,
         )
         try:
-            return retrying(self._once, request, pages, parse)
+            payload: _Payload = retrying(self._once, request, pages, parse)
+            return payload
         except _TryAgain as last:
             raise self._given_up(request, last.problem) from last
 
@@ -248,7 +249,9 @@ class Client:
 
     def _raise(self, request: Request, problem: Problem, told_s: float | None) -> None:
         if problem.kind in ("rate", "transient", "malformed"):
-            raise _TryAgain(problem if told_s is None else Problem(problem.kind, problem.found, problem.way_out, told_s))
+            raise _TryAgain(
+                problem if told_s is None else Problem(problem.kind, problem.found, problem.way_out, told_s)
+            )
         kinds = {"auth": AuthExpired, "split": TooMuchData}
         raise self._error(kinds.get(problem.kind, PlatformError), request, problem)
 
@@ -289,7 +292,7 @@ class Client:
         _LOG.warning(
             "%s: %s; again in %.1f s: %s",
             self.source,
-            self.redactor.text(_problem(state).found),
+            _problem(state).found,
             state.upcoming_sleep,
             self.redactor.text(request.url),
         )

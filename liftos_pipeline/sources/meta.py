@@ -1,5 +1,5 @@
-"""Meta Marketing API: what is asked, what its errors mean, how its rows become columns. Insights and the change log
-are in ``meta_insights`` and ``meta_activities``; HTTP, paging and casting are elsewhere.
+"""Meta Marketing API: what is asked, what its errors mean, how its rows become columns. Insights and the change
+log are in ``meta_insights`` and ``meta_activities``; HTTP, paging and casting are elsewhere.
 """
 
 from __future__ import annotations
@@ -21,7 +21,13 @@ from liftos_pipeline.sources.columns import Columns, extras, json_text
 from liftos_pipeline.sources.localtime import checked_zone
 from liftos_pipeline.sources.meta_activities import read_activities
 from liftos_pipeline.sources.meta_insights import read_insights
-from liftos_pipeline.sources.meta_money import major_units
+from liftos_pipeline.sources.meta_wire import (
+    AD_STATUSES,
+    ADSET_STATUSES,
+    CAMPAIGN_STATUSES,
+    major_units,
+    next_link,
+)
 from liftos_pipeline.sources.pull import Pull, Row
 from liftos_pipeline.sources.redact import Redactor
 from liftos_pipeline.sources.stream import Account, Connection, Query, Source, Stream
@@ -34,9 +40,7 @@ _PERMISSION_CODES = {10, *range(200, 300)}
 _TOO_MUCH_SUBCODE = 1487534
 _TOO_MUCH_TEXT = "reduce the amount of data"
 _OLD_VERSION_CODE = 2635
-_STATUSES = ("ACTIVE", "PAUSED", "ARCHIVED", "DELETED", "IN_PROCESS", "WITH_ISSUES")
-_ADSET_STATUSES = (*_STATUSES, "CAMPAIGN_PAUSED")
-_AD_STATUSES = (*_ADSET_STATUSES, "ADSET_PAUSED", "PENDING_REVIEW", "DISAPPROVED", "PREAPPROVED")
+_NEWER_VERSION = "This interface version is gone: set META_API_VERSION to a newer one."
 
 
 def classify(status: int, payload: object) -> Problem | None:
@@ -55,9 +59,8 @@ def classify(status: int, payload: object) -> Problem | None:
         return Problem("rate", found)
     if code in _TRANSIENT_CODES or error.get("is_transient") is True or subcode == 99 or status >= 500:
         return Problem("transient", found)
-    if code == _OLD_VERSION_CODE:
-        return Problem("fatal", found, "This interface version is gone: set META_API_VERSION to a newer one.")
-    return Problem("fatal", found, "Check META_AD_ACCOUNT_IDS and META_API_VERSION.")
+    is_old = code == _OLD_VERSION_CODE
+    return Problem("fatal", found, _NEWER_VERSION if is_old else "Check META_AD_ACCOUNT_IDS and META_API_VERSION.")
 
 
 def connect(
@@ -91,12 +94,6 @@ def accounts(settings: Settings, connection: Connection) -> tuple[str, ...]:  # 
     """Ids of META_AD_ACCOUNT_IDS, without ``act_``."""
     ids = (settings.meta_ad_account_ids or "").split(",")
     return tuple(entry.strip().removeprefix("act_") for entry in ids if entry.strip())
-
-
-def next_link(page: Row) -> object:
-    """``paging.next``; a page without it is the last one, whatever its length."""
-    paging = page.get("paging")
-    return paging.get("next") if isinstance(paging, dict) else None
 
 
 def _account(pull: Pull, account_id: str) -> tuple[Account, Row]:
@@ -146,7 +143,7 @@ def _entities(query: Query, edge: str, fields: tuple[str, ...], statuses: tuple[
 
 def _read_campaigns(query: Query) -> pa.Table:
     fields = ("id", "name", "effective_status", "objective", "daily_budget", "lifetime_budget")
-    extra = _entities(query, "campaigns", fields, _STATUSES)
+    extra = _entities(query, "campaigns", fields, CAMPAIGN_STATUSES)
     rows = query.pull.rows
     columns = Columns(raw.META_CAMPAIGNS, query.pull, query.account_id, len(rows))
     columns.put("campaign_id", [row.get("id") for row in rows], "id")
@@ -159,7 +156,7 @@ def _read_campaigns(query: Query) -> pa.Table:
 
 def _read_adsets(query: Query) -> pa.Table:
     fields = ("id", "campaign_id", "name", "effective_status", "optimization_goal", "daily_budget", "targeting")
-    extra = _entities(query, "adsets", fields, _ADSET_STATUSES)
+    extra = _entities(query, "adsets", fields, ADSET_STATUSES)
     rows = query.pull.rows
     columns = Columns(raw.META_ADSETS, query.pull, query.account_id, len(rows))
     columns.put("adset_id", [row.get("id") for row in rows], "id")
@@ -175,7 +172,7 @@ def _read_adsets(query: Query) -> pa.Table:
 
 def _read_ads(query: Query) -> pa.Table:
     fields = ("id", "adset_id", "campaign_id", "name", "effective_status", "creative")
-    extra = _entities(query, "ads", fields, _AD_STATUSES)
+    extra = _entities(query, "ads", fields, AD_STATUSES)
     rows = query.pull.rows
     columns = Columns(raw.META_ADS, query.pull, query.account_id, len(rows))
     columns.put("ad_id", [row.get("id") for row in rows], "id")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
@@ -10,19 +11,25 @@ from datetime import timedelta
 import numpy as np
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from liftos_pipeline.schema import raw
-from liftos_pipeline.sources.columns import Columns, convert, extras
+from liftos_pipeline.sources.columns import Columns, extras
 from liftos_pipeline.sources.localtime import local_days, midnight
-from liftos_pipeline.sources.meta_money import major_units
+from liftos_pipeline.sources.meta_wire import major_units, next_link
 from liftos_pipeline.sources.pull import Pull, Row
 from liftos_pipeline.sources.stream import Query
 
 FIELDS = (
-    "event_time,event_type,object_id,object_type,actor_id,application_name,date_time_in_timezone,extra_data,"
-    "translated_event_type"
-).split(",")
+    "event_time",
+    "event_type",
+    "object_id",
+    "object_type",
+    "actor_id",
+    "application_name",
+    "date_time_in_timezone",
+    "extra_data",
+    "translated_event_type",
+)
 """Not asked for: names of people and objects."""
 CHANGE_CLASSES: dict[str, tuple[str, ...]] = {
     "budget": (
@@ -38,19 +45,20 @@ CHANGE_CLASSES: dict[str, tuple[str, ...]] = {
     "bid": ("update_ad_set_bidding", "update_ad_set_bid_strategy", "update_ad_bid_info"),
 }
 _CLASS_OF = {event_type: kind for kind, event_types in CHANGE_CLASSES.items() for event_type in event_types}
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _KNOWN = frozenset((*FIELDS, "object_name", "actor_name"))
 
 
 def read_activities(query: Query) -> pa.Table:
     """Changes whose local day lies in the window. The bounds are always sent: without them only a week comes."""
     pull, zone = query.pull, query.account.zone
-    params = {
+    params: dict[str, str | int] = {
         "since": int(midnight(query.start, zone).timestamp()),
         "until": int(midnight(query.end + timedelta(days=1), zone).timestamp()),
         "fields": ",".join(FIELDS),
         "limit": 500,
     }
-    for _ in pull.walk(f"act_{query.account_id}/activities", params, _next_link):
+    for _ in pull.walk(f"act_{query.account_id}/activities", params, next_link):
         continue
     rows = pull.rows
     columns = Columns(raw.META_ACTIVITIES, pull, query.account_id, len(rows))
@@ -59,23 +67,21 @@ def read_activities(query: Query) -> pa.Table:
     columns.keep("date_day", pa.array(days, pa.date32()))
     types = [row.get("event_type") for row in rows]
     columns.put("event_type", types)
-    columns.put("change_class", [_change_class(kind) for kind in types], "event_type")
+    classes = [_change_class(kind) for kind in types]
+    columns.put("change_class", classes)
     columns.put("object_type", [row.get("object_type") for row in rows])
     columns.put("object_id", [row.get("object_id") for row in rows])
     columns.put("actor_hash", [row.get("actor_id") for row in rows], "actor_id")
     details = columns.put("detail", [row.get("extra_data") for row in rows], "extra_data")
     columns.put("activity_key", _keys(query.account_id, rows))
-    budgets = [_budgets(pull, i, text, query.account.currency_code) for i, text in enumerate(details.to_pylist())]
+    currency = query.account.currency_code
+    sides = zip(classes, details.to_pylist(), strict=True)
+    budgets = [_budgets(pull, row, kind, text, currency) for row, (kind, text) in enumerate(sides)]
     columns.put("old_budget", [old for old, _ in budgets], "extra_data.old_value")
     columns.put("new_budget", [new for _, new in budgets], "extra_data.new_value")
     table = columns.finish(extras([("", rows, _KNOWN)], len(rows)))
     inside = (days >= np.datetime64(query.start)) & (days <= np.datetime64(query.end))
     return table.filter(pa.array(inside))
-
-
-def _next_link(page: Row) -> object:
-    paging = page.get("paging")
-    return paging.get("next") if isinstance(paging, dict) else None
 
 
 def _change_class(event_type: object) -> str:
@@ -95,9 +101,11 @@ def _keys(account_id: str, rows: Sequence[Row]) -> list[str]:
     return keys
 
 
-def _budgets(pull: Pull, row: int, text: str | None, currency: str) -> tuple[str | None, str | None]:
+def _budgets(
+    pull: Pull, row: int, change_class: str, text: str | None, currency: str
+) -> tuple[str | None, str | None]:
     """Budget before and after; None where the change is not one of an amount."""
-    if text is None or '"' not in text:
+    if change_class != "budget" or not text:
         return None, None
     try:
         detail = orjson.loads(text)
@@ -117,17 +125,6 @@ def _amount(pull: Pull, side: object, member: str, currency: str) -> str | None:
             return None
         currency = str(side.get("currency") or currency)
         side = side.get(member)
-    if isinstance(side, bool) or not isinstance(side, int | str) or not _is_number(side):
+    if type(side) not in (int, str) or not _NUMBER.fullmatch(str(side)):
         return None
     return major_units(pull, f"extra_data.{member}", side, currency)
-
-
-def _is_number(value: int | str) -> bool:
-    return isinstance(value, int) or pc.count(_or_none(value)).as_py() == 1
-
-
-def _or_none(value: str) -> pa.Array:
-    try:
-        return convert([value], pa.decimal128(18, 6))
-    except pa.ArrowException:
-        return pa.nulls(1)

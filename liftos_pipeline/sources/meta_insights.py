@@ -11,31 +11,37 @@ import pyarrow.compute as pc
 
 from liftos_pipeline.schema import raw
 from liftos_pipeline.sources.columns import Columns, extras
+from liftos_pipeline.sources.meta_wire import AD_STATUSES, CAMPAIGN_STATUSES, next_link
 from liftos_pipeline.sources.pull import Pull, Row
 from liftos_pipeline.sources.stream import Query
 
 LEVELS: tuple[Literal["campaign", "ad"], ...] = ("campaign", "ad")
 PURCHASES = ("omni_purchase", "offsite_conversion.fb_pixel_purchase", "purchase")
 """Action types under which Meta reports one and the same purchase. The first that a row names is counted, never a
-sum: ``omni_purchase`` covers web, app and shops without repeats, the pixel's type the web only, ``purchase`` is what
-older accounts have."""
+sum: ``omni_purchase`` covers web, app and shops without repeats, the pixel's type the web only, ``purchase`` is
+what older accounts have."""
 ATTRIBUTION_WINDOWS = ("1d_click", "7d_click", "28d_click", "1d_view")
 FIELDS = (
-    "account_id,account_currency,campaign_id,campaign_name,adset_id,adset_name,ad_id,ad_name,date_start,date_stop,"
-    "impressions,reach,frequency,clicks,inline_link_clicks,ctr,spend,actions,action_values,attribution_setting,"
-    "objective,optimization_goal,buying_type,quality_ranking,engagement_rate_ranking,conversion_rate_ranking"
-).split(",")
+    *(
+        "account_id",
+        "account_currency",
+        "campaign_id",
+        "campaign_name",
+        "adset_id",
+        "adset_name",
+        "ad_id",
+        "ad_name",
+    ),
+    *("date_start", "date_stop", "impressions", "reach", "frequency", "clicks"),
+    *("inline_link_clicks", "ctr", "spend", "actions", "action_values"),
+    *("attribution_setting", "objective", "optimization_goal", "buying_type"),
+    *("quality_ranking", "engagement_rate_ranking", "conversion_rate_ranking"),
+)
 _KNOWN = frozenset(FIELDS)
-_STATUSES = {
-    "campaign": ["ACTIVE", "PAUSED", "ARCHIVED", "DELETED", "IN_PROCESS", "WITH_ISSUES"],
-    "ad": [
-        *("ACTIVE", "PAUSED", "ARCHIVED", "DELETED", "IN_PROCESS", "WITH_ISSUES", "CAMPAIGN_PAUSED"),
-        *("ADSET_PAUSED", "PENDING_REVIEW", "DISAPPROVED", "PREAPPROVED"),
-    ],
-}
-"""All of them: without the filter, what was archived or deleted since vanishes from the past."""
+_STATUSES = {"campaign": CAMPAIGN_STATUSES, "ad": AD_STATUSES}
 _PAGE_ROWS = 500
-_PREFERENCE = {name: position for position, name in enumerate(PURCHASES)}
+_NONE: Row = {"value": "0"}
+_PREFERENCE: Mapping[object, int] = {name: position for position, name in enumerate(PURCHASES)}
 
 
 def _params(query: Query, level: str) -> Mapping[str, str | int]:
@@ -47,9 +53,7 @@ def _params(query: Query, level: str) -> Mapping[str, str | int]:
         "action_attribution_windows": _json(ATTRIBUTION_WINDOWS),
         "action_report_time": "impression",
         "use_unified_attribution_setting": "true",
-        "filtering": _json(
-            [{"field": f"{level}.effective_status", "operator": "IN", "value": _STATUSES[level]}]
-        ),
+        "filtering": _json([{"field": f"{level}.effective_status", "operator": "IN", "value": _STATUSES[level]}]),
         "limit": _PAGE_ROWS,
     }
 
@@ -63,17 +67,15 @@ def read_insights(query: Query) -> pa.Table:
     pull = query.pull
     levels: list[str] = []
     for level in LEVELS:
-        for page in pull.walk(f"act_{query.account_id}/insights", _params(query, level), _next_link):
+        for page in pull.walk(f"act_{query.account_id}/insights", _params(query, level), next_link):
             levels += [level] * len(page["data"])  # type: ignore[arg-type]
     rows = pull.rows
     columns = Columns(raw.META_INSIGHTS_DAILY, pull, query.account_id, len(rows))
     columns.put("level", levels)
     campaigns, ads = [row.get("campaign_id") for row in rows], [row.get("ad_id") for row in rows]
     is_ad = [level == "ad" for level in levels]
-    columns.put(
-        "entity_id", [a if deep else c for a, c, deep in zip(ads, campaigns, is_ad, strict=True)], "ad_id"
-    )
     columns.put("campaign_id", campaigns)
+    columns.put("entity_id", [a if deep else c for a, c, deep in zip(ads, campaigns, is_ad, strict=True)], "ad_id")
     columns.put("campaign_name", [row.get("campaign_name") for row in rows])
     columns.put("adset_id", [row.get("adset_id") if deep else None for row, deep in zip(rows, is_ad, strict=True)])
     columns.put("ad_id", [a if deep else None for a, deep in zip(ads, is_ad, strict=True)])
@@ -86,11 +88,6 @@ def read_insights(query: Query) -> pa.Table:
     for name in ("attribution_setting", "quality_ranking"):
         columns.put(name, [row.get(name) for row in rows])
     return columns.finish(extras([("", rows, _KNOWN)], len(rows)))
-
-
-def _next_link(page: Row) -> object:
-    paging = page.get("paging")
-    return paging.get("next") if isinstance(paging, dict) else None
 
 
 def _put_days(columns: Columns, pull: Pull, rows: Sequence[Row]) -> None:
@@ -122,37 +119,40 @@ def _zero_where(counts: pa.Array, is_zero: pa.Array) -> pa.Array:
 
 
 def _put_purchases(columns: Columns, pull: Pull, rows: Sequence[Row]) -> None:
-    """Purchases of the preferred action type. Meta leaves zero actions out, and they were asked for: absent is 0."""
+    """Purchases of the preferred type. Meta leaves zero actions out, and they were asked for: absent is 0."""
     actions = [row.get("actions") for row in rows]
-    bought = [_purchase(pull, entries, i) if entries else None for i, entries in enumerate(actions)]
-    columns.put("conversion_action_type", [None if b is None else b.get("action_type") for b in bought])
-    columns.put("conversions", ["0" if b is None else b.get("value") for b in bought], "actions.value", 0)
-    _require(pull, bought, "value", "actions.value")
+    bought = [_purchase(pull, entries, i) if entries else _NONE for i, entries in enumerate(actions)]
+    kinds = [b.get("action_type") for b in bought]
+    columns.put("conversion_action_type", kinds)
+    _put_named(columns, pull, "conversions", bought, "actions.value")
     for window in ATTRIBUTION_WINDOWS:
-        values = ["0" if b is None else b.get(window, "0") for b in bought]
-        columns.put(f"conversions_{window}", values, f"actions.{window}", 0)
+        columns.put(f"conversions_{window}", [b.get(window, "0") for b in bought], f"actions.{window}", 0)
     values = [row.get("action_values") for row in rows]
     paid = [
-        None if b is None else _purchase(pull, v, i, b.get("action_type")) if v else None
-        for i, (b, v) in enumerate(zip(bought, values, strict=True))
+        _purchase(pull, entries, i, {kind: 0}) if entries and kind else _NONE
+        for i, (kind, entries) in enumerate(zip(kinds, values, strict=True))
     ]
-    columns.put("conversions_value", ["0" if p is None else p.get("value") for p in paid], "action_values.value")
-    _require(pull, paid, "value", "action_values.value")
+    _put_named(columns, pull, "conversions_value", paid, "action_values.value")
 
 
-def _require(pull: Pull, entries: Sequence[Row | None], member: str, field: str) -> None:
-    for row, entry in enumerate(entries):
-        if entry is not None and entry.get(member) is None:
-            raise pull.malformed(field, None, "an amount", row)
+def _put_named(columns: Columns, pull: Pull, column: str, entries: Sequence[Row], field: str) -> None:
+    array = columns.put(column, [entry.get("value") for entry in entries], field)
+    if array.null_count:
+        raise pull.malformed(field, None, "an amount", pc.index(pc.is_null(array), True).as_py())
 
 
-def _purchase(pull: Pull, entries: object, row: int, kind: object = None) -> Row | None:
-    """Entry of the preferred purchase type (of ``kind`` if given); None if there is none."""
+def _purchase(pull: Pull, entries: object, row: int, ranks: Mapping[object, int] = _PREFERENCE) -> Row:
+    """Entry of the purchase type with the lowest rank; zero if there is none."""
     if not isinstance(entries, list):
         raise pull.malformed("actions", entries, "a list", row)
-    best, rank = None, len(PURCHASES)
-    for entry in entries:
-        found = _PREFERENCE.get(entry["action_type"], rank) if "action_type" in entry else rank
-        if found < rank and (kind is None or entry["action_type"] == kind):
-            best, rank = entry, found
+    best, lowest = _NONE, len(PURCHASES)
+    try:
+        for entry in entries:
+            rank = ranks.get(entry.get("action_type"), lowest)
+            if rank < lowest:
+                best, lowest = entry, rank
+                if rank == 0:
+                    break
+    except (AttributeError, TypeError) as error:
+        raise pull.malformed("actions", entries, "a list of objects with a name each", row) from error
     return best

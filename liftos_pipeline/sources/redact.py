@@ -1,7 +1,7 @@
 """Takes people and secrets out of what platforms send, on the bytes, before anything parses or stores them.
 
-What counts as a person's field is here; where pages are stored is not. Every page passes here, so each search begins
-with a plain substring test.
+What counts as a person's field is here; where pages are stored is not. Every page passes here, so each search
+begins with a plain substring test.
 """
 
 from __future__ import annotations

@@ -4,8 +4,10 @@ What a stream asks and how it reads the answer stands in the platform's file.
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal, Protocol
@@ -41,7 +43,7 @@ class Account:
 class Connection:
     """One platform under one set of credentials, for one run.
 
-    ``clock`` is the moment of a simulated home, None in a live one. ``account`` asks the platform once per account.
+    ``clock`` is the moment of a simulated home, None in a live one. ``account`` asks the platform once each.
     """
 
     source: str
@@ -106,8 +108,8 @@ class Stream:
     ) -> Window:
         """All that the platform says now of the account's days ``start``..``end``.
 
-        A platform that keeps only its newest days is not asked for older ones: the window then begins with the first
-        day that was asked for. If none was, it begins on the day after ``end`` and asserts nothing.
+        A platform that keeps only its newest days is not asked for older ones: the window then begins with the
+        first day that was asked for. If none was, it begins on the day after ``end`` and asserts nothing.
 
         Parameters
         ----------
@@ -127,10 +129,11 @@ class Stream:
             )
         moment = naive_utc(observed_at)
         pull = Pull(connection.client, f"{connection.source}.{self.name}")
-        first = self._first_day(connection, account_id, start, moment)
+        first = min(self._first_day(connection, account_id, start, moment), end + timedelta(days=1))
         tables = []
-        for chunk_start, chunk_end in _chunks(first, end, self.max_days):
-            tables += self._read(Query(connection, pull, account_id, chunk_start, chunk_end, moment))
+        with _collector_paused():
+            for chunk_start, chunk_end in _chunks(first, end, self.max_days):
+                tables += self._read(Query(connection, pull, account_id, chunk_start, chunk_end, moment))
         schema = self.table.arrow(source_columns(self.table))
         return Window(
             table=self.table,
@@ -170,6 +173,18 @@ class Stream:
                     Query(query.connection, query.pull, query.account_id, start, end, query.observed_at)
                 )
             ]
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Parsed JSON has no cycles, and looking for them again and again takes longer than the parsing."""
+    was_running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_running:
+            gc.enable()
 
 
 def _chunks(start: date, end: date, max_days: int | None) -> list[tuple[date, date]]:

@@ -75,7 +75,8 @@ def sup_lr(segments: Floats, lengths: Integers) -> BreakTest:
 
 def _admissible(time: Integers, lengths: Integers) -> NDArray[np.bool_]:
     margin = np.maximum(np.ceil(TRIM_SHARE * lengths), AR_ORDER + 1)[:, None]
-    return (time >= margin) & (time <= lengths[:, None] - margin)
+    admissible: NDArray[np.bool_] = (time >= margin) & (time <= lengths[:, None] - margin)
+    return admissible
 
 
 def _least_squares_split(values: Floats, lengths: Integers) -> Integers:
@@ -83,7 +84,8 @@ def _least_squares_split(values: Floats, lengths: Integers) -> Integers:
     before = np.cumsum(values, axis=1) - values
     count = np.where(_admissible(time, lengths), time * (lengths[:, None] - time), 1)
     gain = np.where(_admissible(time, lengths), before**2 / count, -1.0)
-    return np.argmax(gain, axis=1).astype(np.int64)
+    split: Integers = np.argmax(gain, axis=1).astype(np.int64)
+    return split
 
 
 def _without_split(values: Floats, inside: NDArray[np.bool_], lengths: Integers, position: Integers) -> Floats:
@@ -104,7 +106,8 @@ def _autoregression(residuals: Floats, lengths: Integers) -> Floats:
     flat = autocovariance[:, 0] <= NOISE_FLOOR**2
     autocovariance[flat] = np.eye(AR_ORDER + 1)[0]
     lag = np.abs(np.arange(AR_ORDER)[:, None] - np.arange(AR_ORDER))
-    return np.linalg.solve(autocovariance[:, lag], autocovariance[:, 1:, None])[..., 0]
+    phi = np.linalg.solve(autocovariance[:, lag], autocovariance[:, 1:, None])[..., 0]
+    return phi.astype(np.float64)
 
 
 def _likelihood_ratios(

@@ -48,9 +48,10 @@ def budget_change(
 ) -> Detection:
     """Find level shifts in log spend.
 
-    Spend is cleaned of outliers and of each unit's weekday pattern. The movement that units share is removed
-    with each unit's own loading, estimated again after the steps found so far are taken out (three passes).
-    What remains is segmented by a sup-LR test whitened by an AR(4). Days without spend count as not observed.
+    Spend is cleaned of outliers and of each unit's weekday pattern. The movement that units share is removed,
+    estimated again after the steps found so far are taken out (three passes; with fewer than eight units
+    nothing is shared). What remains is segmented by a sup-LR test whitened by an AR(4). Days without spend count
+    as not observed.
 
     Parameters
     ----------
@@ -104,9 +105,7 @@ def _spans(log_spend: Floats) -> _Span:
     length = stop - start
     n_needed = np.maximum(MIN_LENGTH, np.ceil((1.0 - MAX_UNSPENT_SHARE) * length)).astype(np.int64)
     reason = [
-        ""
-        if seen >= needed
-        else f"{seen} days with spend in a span of {days}, at least {needed} are needed"
+        "" if seen >= needed else f"{seen} days with spend in a span of {days}, at least {needed} are needed"
         for seen, needed, days in zip(n_observed, n_needed, length, strict=True)
     ]
     return _Span(start.astype(np.int64), stop.astype(np.int64), n_observed.astype(np.int64), n_needed, reason)
@@ -120,8 +119,8 @@ def _find(
         cleaned = remove_weekdays(cleaned)
     steps = np.zeros_like(cleaned)
     for _ in range(CALENDAR_PASSES):
-        factor, loading = common_calendar(cleaned - steps)
-        whole, shifts = segment(cleaned - loading[:, None] * factor, start, stop, alpha, min_size)
+        calendar = common_calendar(cleaned - steps)
+        whole, shifts = segment(cleaned - calendar, start, stop, alpha, min_size)
         steps = _step_functions(cleaned.shape, shifts)
     return whole, shifts
 
@@ -167,9 +166,10 @@ def _table(
     table["n_observed"] = span.n_observed
     table["n_needed"] = np.where(span.testable, math.nan, span.n_needed)
     table.loc[rows, "status"] = np.where(table.loc[rows, "n_events"] > 0, "detected", "not_detected")
-    reasons = np.array(span.reason, dtype=object)
     small = (table["status"] == "not_detected") & (table["p_value"] <= alpha)
-    reasons[small] = f"the step found is below {min_size:g} log points"
-    table["reason"] = np.where(reasons == "", None, reasons)
+    too_small = f"no step of at least {min_size:g} log points"
+    table["reason"] = [
+        too_small if is_small else reason or None for is_small, reason in zip(small, span.reason, strict=True)
+    ]
     columns = ["unit", "status", "statistic", "p_value", "confidence", "estimate", "date"]
     return table[[*columns, "n_events", "n_observed", "n_needed", "reason"]]

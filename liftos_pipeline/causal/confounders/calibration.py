@@ -72,7 +72,8 @@ def _controlled(cells: list[tuple[Floats, Floats]], at: Floats, level: float) ->
         for rho, (statistic, seen) in zip(PERSISTENCES, cells, strict=True)
         if rho <= CONTROLLED_UP_TO
     ]
-    return quantiles * max(1.0, *factors)
+    controlled: Floats = quantiles * max(1.0, *factors)
+    return controlled
 
 
 def main() -> None:

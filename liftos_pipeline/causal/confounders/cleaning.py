@@ -14,7 +14,6 @@ WEEK = 7
 MIN_WEEKS = 4
 MIN_UNITS_FOR_CALENDAR = 8
 """With fewer units their median is mostly the noise of single units."""
-SMALLEST_VARIATION = 1e-9
 
 
 def fill_gaps(values: Floats) -> Floats:
@@ -31,6 +30,8 @@ def fill_gaps(values: Floats) -> Floats:
 
 def median_of_known(values: Floats) -> Floats:
     """Median over the last axis, NaN ignored; NaN where nothing is known."""
+    if values.shape[-1] == 0:
+        return np.full(values.shape[:-1], np.nan)
     ordered = np.sort(values, axis=-1)
     n_known = np.sum(~np.isnan(ordered), axis=-1)
     low = np.maximum((n_known - 1) // 2, 0)[..., None]
@@ -74,8 +75,11 @@ def remove_weekdays(values: Floats) -> Floats:
     return values - np.tile(pattern, n_weeks)[:, :n_periods]
 
 
-def common_calendar(values: Floats) -> tuple[Floats, Floats]:
-    """Common movement of the units and each unit's loading on it.
+def common_calendar(values: Floats) -> Floats:
+    """Movement that the units share: the median over units of their deviations from their own levels.
+
+    Every unit is taken to follow it one for one. A loading of its own would be fitted to the same drift that a
+    step of the unit makes, and either hides the step or creates one.
 
     Parameters
     ----------
@@ -84,38 +88,9 @@ def common_calendar(values: Floats) -> tuple[Floats, Floats]:
 
     Returns
     -------
-    factor : ndarray, shape (n_periods,)
-        Median over units, zero where fewer than ``MIN_UNITS_FOR_CALENDAR`` are observed.
-    loading : ndarray, shape (n_units,)
-        Least-squares slope of each unit on the factor, beside one level shift of the unit's own: without it the
-        slope would absorb a step that resembles the drift of the median.
+    ndarray, shape (n_periods,)
+        Zero where fewer than ``MIN_UNITS_FOR_CALENDAR`` units are observed.
     """
     centred = values - median_of_known(values)[:, None]
     enough = np.sum(~np.isnan(values), axis=0) >= MIN_UNITS_FOR_CALENDAR
-    factor = np.where(enough, median_of_known(centred.T), 0.0)
-    known = ~np.isnan(centred) & enough
-    return factor, _loadings(np.where(known, centred, 0.0), np.where(known, factor, 0.0), known)
-
-
-def _loadings(values: Floats, factor: Floats, known: NDArray[np.bool_]) -> Floats:
-    """Slope on the factor at the split of each unit that leaves the smallest residual sum of squares."""
-    count = np.cumsum(known, axis=1, dtype=np.float64)
-    admissible = (count >= WEEK) & (count[:, -1:] - count >= WEEK)
-    count_before = np.where(admissible, count, 1.0)
-    count_after = np.where(admissible, count[:, -1:] - count, 1.0)
-
-    def within(left: Floats, right: Floats) -> Floats:
-        """Cross-product around the two levels, for every split."""
-        left_sum, right_sum = np.cumsum(left, axis=1), np.cumsum(right, axis=1)
-        before = left_sum * right_sum / count_before
-        after = (left_sum[:, -1:] - left_sum) * (right_sum[:, -1:] - right_sum) / count_after
-        both: Floats = np.einsum("ij,ij->i", left, right)[:, None] - before - after
-        return both
-
-    variation = within(factor, factor)
-    covariation = within(factor, values)
-    usable = admissible & (variation > SMALLEST_VARIATION)
-    slope = np.divide(covariation, variation, out=np.zeros_like(variation), where=usable)
-    remaining = np.where(usable, within(values, values) - slope * covariation, np.inf)
-    chosen: Floats = np.take_along_axis(slope, np.argmin(remaining, axis=1)[:, None], axis=1)[:, 0]
-    return chosen
+    return np.where(enough, median_of_known(centred.T), 0.0)

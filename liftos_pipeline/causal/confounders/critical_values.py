@@ -120,7 +120,8 @@ def p_values(statistic: Floats, lengths: Integers, persistence: Floats) -> Float
     low, high = knots[rows, segment], knots[rows, segment + 1]
     slope = (log_p[segment + 1] - log_p[segment]) / (high - low)
     log_value = log_p[segment] + slope * (statistic - low)
-    return np.clip(np.exp(np.minimum(log_value, 0.0)), SMALLEST_P_VALUE, 1.0)
+    chance: Floats = np.clip(np.exp(np.minimum(log_value, 0.0)), SMALLEST_P_VALUE, 1.0)
+    return chance
 
 
 def _interpolate(at: Floats, nodes: Floats, values: Floats) -> Floats:

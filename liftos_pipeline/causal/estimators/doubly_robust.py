@@ -92,6 +92,7 @@ def doubly_robust(
         uncertainty = limits(estimate, std_error, level, uncertainty.n_clusters, uncertainty.degrees_of_freedom)
     diagnostics = {
         **chosen.scores.diagnostics,
+        "seed": seed,
         "learner": learner,
         "folds": folds,
         "repeats": repeats,
@@ -124,9 +125,7 @@ def _one_split(
     d = panel.d
 
     def outcome_model(arm: float) -> Floats:
-        return cross_fitted_outcome(
-            panel.X, panel.y, d == arm, folds, n_folds, scores.row_weights, learner, seed
-        )
+        return cross_fitted_outcome(panel.X, panel.y, d == arm, folds, n_folds, scores.row_weights, learner, seed)
 
     m0 = outcome_model(0.0)
     m1 = m0 if estimand == "att" else outcome_model(1.0)

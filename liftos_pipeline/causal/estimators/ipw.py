@@ -54,10 +54,9 @@ def ipw(
     )
     diagnostics = {
         **scores.diagnostics,
+        "seed": seed,
         "mean_treated": contrast.mean_treated,
         "mean_untreated": contrast.mean_control,
         "standard_error": "influence function with scores taken as known, clustered",
     }
-    return effect_from(
-        panel, "ipw", scores.estimand, contrast.estimate, inference, diagnostics, scores.warnings
-    )
+    return effect_from(panel, "ipw", scores.estimand, contrast.estimate, inference, diagnostics, scores.warnings)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from liftos_pipeline.causal.kernels.design import standardised_design
 from liftos_pipeline.causal.kernels.ridge import delete_fold_ridge
 from liftos_pipeline.errors import LiftosError
 
@@ -53,41 +53,31 @@ def cross_fitted_outcome(
             raise LiftosError("rows of each arm outside every fold", f"none outside fold {fold}", "Trim less.")
     if X.shape[1] == 0 or learner == "linear":
         return delete_fold_ridge(X, y, usable, folds, n_folds, weights)
-    make = _FACTORIES[learner]
+    scaled = standardised_design(X, weights)[:, 1:]
     predicted = np.empty(len(y))
     for fold in range(n_folds):
         train = usable & (folds != fold)
-        model = make(folds[train], seed)
-        model.fit(X[train], y[train], sample_weight=weights[train])
-        predicted[folds == fold] = model.predict(X[folds == fold])
+        model = _model(learner, folds[train], seed)
+        model.fit(scaled[train], y[train], sample_weight=weights[train])
+        predicted[folds == fold] = model.predict(scaled[folds == fold])
     return predicted
 
 
-def _lasso(folds: Integers, seed: int) -> RegressorMixin:
-    from sklearn.linear_model import LassoCV
+def _model(learner: Learner, folds: Integers, seed: int) -> RegressorMixin:
+    """Unfitted model. The lasso's penalty is cross-validated over the training folds, never over single rows."""
+    if learner == "lasso":
+        from sklearn.linear_model import LassoCV
 
-    splits = [(np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)) for fold in np.unique(folds)]
-    if len(splits) < 2:
-        raise LiftosError("training rows in at least 2 folds for lasso", str(len(splits)), "Use more folds.")
-    return LassoCV(cv=splits, random_state=seed)
+        splits = [(np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)) for fold in np.unique(folds)]
+        if len(splits) < 2:
+            raise LiftosError("training rows in at least 2 folds for lasso", str(len(splits)), "Use more folds.")
+        return LassoCV(cv=splits, random_state=seed)
+    if learner == "forest":
+        from sklearn.ensemble import RandomForestRegressor
 
-
-def _forest(folds: Integers, seed: int) -> RegressorMixin:
-    from sklearn.ensemble import RandomForestRegressor
-
-    return RandomForestRegressor(n_estimators=N_TREES, min_samples_leaf=MIN_LEAF, random_state=seed)
-
-
-def _boosting(folds: Integers, seed: int) -> RegressorMixin:
+        return RandomForestRegressor(n_estimators=N_TREES, min_samples_leaf=MIN_LEAF, random_state=seed)
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     return HistGradientBoostingRegressor(
         learning_rate=0.05, max_leaf_nodes=15, early_stopping=False, random_state=seed
     )
-
-
-_FACTORIES: dict[str, Callable[[Integers, int], RegressorMixin]] = {
-    "lasso": _lasso,
-    "forest": _forest,
-    "boosting": _boosting,
-}

@@ -16,12 +16,13 @@ from liftos_pipeline.causal.results import Inference
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+ROUNDING = 1e-13
 _LIMITS = ("std_error", "ci_low", "ci_high", "p_value")
 
 
 def cluster_sums(influence: Floats, cluster: Integers, n_clusters: int) -> Floats:
     """Sum of each cluster's influences, shape (n_clusters,)."""
-    return np.bincount(cluster, weights=influence, minlength=n_clusters)
+    return np.bincount(cluster, weights=influence, minlength=n_clusters).astype(np.float64)
 
 
 def clustered_variance(sums: Floats) -> float:
@@ -96,15 +97,16 @@ def neyman_inference(y: Floats, d: Floats, weights: Floats, level: float) -> Inf
     and Statistics 98(4), section II.
     """
     n_rows = len(y)
+    moved = y - y[0]
     means, variances, freedoms = [], [], []
     for name, arm in (("treated", d == 1), ("untreated", d == 0)):
         n_arm = int(arm.sum())
         if n_arm < 2:
             return without_inference(f"{n_arm} {name} unit; at least 2 are needed", level, n_rows)
         share = weights[arm] / weights[arm].sum()
-        mean = float(share @ y[arm])
+        mean = float(share @ moved[arm])
         means.append(mean)
-        variances.append(float(np.sum(share**2 * (y[arm] - mean) ** 2 / (1.0 - share))))
+        variances.append(float(np.sum(share**2 * (moved[arm] - mean) ** 2 / (1.0 - share))))
         freedoms.append(n_arm - 1)
     variance = sum(variances)
     terms = sum(v**2 / f for v, f in zip(variances, freedoms, strict=True))
@@ -118,7 +120,7 @@ def limits(
     """t interval and two-sided p-value; normal ones where ``degrees_of_freedom`` is infinite."""
     from scipy import special
 
-    if not std_error > 0:
+    if not std_error > ROUNDING * abs(estimate):
         return without_inference("the outcome does not vary within the arms", level, n_clusters)
     statistic = abs(estimate) / std_error
     if math.isinf(degrees_of_freedom):

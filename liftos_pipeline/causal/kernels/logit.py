@@ -14,29 +14,36 @@ Floats = NDArray[np.float64]
 
 MAX_STEPS = 60
 MAX_ACTIVE_SET_CHANGES = 25
-MAX_SWEEPS = 2_000
+MAX_SWEEPS = 50
+MAX_HALVINGS = 30
 LARGEST_LINEAR_PREDICTOR = 30.0
 SMALLEST_CURVATURE = 1e-5
-RIDGE = 1e-9
-"""Keeps the quadratic model solvable where covariates are exactly collinear."""
+ROUNDING = 1e-13
+NEGLIGIBLE_LOSS = 1e-11
+"""Change of the mean loss that ends the steps: collinear covariates could be exchanged at no cost for ever."""
+RIDGE = 1e-5
+"""Quadratic penalty beside the L1: makes the optimum unique under collinearity, too small to matter."""
 
 
 def probabilities(design: Floats, coefficients: Floats) -> Floats:
     """Fitted probabilities of every coefficient row, shape (b, n)."""
     predictor = np.clip(coefficients @ design.T, -LARGEST_LINEAR_PREDICTOR, LARGEST_LINEAR_PREDICTOR)
-    return 1.0 / (1.0 + np.exp(-predictor))
+    return np.asarray(1.0 / (1.0 + np.exp(-predictor)), dtype=np.float64)
 
 
 def log_loss(design: Floats, d: Floats, weights: Floats, coefficients: Floats) -> Floats:
     """Weighted logistic loss of every coefficient row, shape (b,)."""
     predictor = coefficients @ design.T
-    return np.einsum("bi,bi->b", weights, np.logaddexp(0.0, predictor) - d * predictor)
+    losses: Floats = np.einsum("bi,bi->b", weights, np.logaddexp(0.0, predictor) - d * predictor)
+    return losses
 
 
 def fit_l1_logit(
     design: Floats, d: Floats, weights: Floats, penalty: float, start: Floats, tolerance: float
 ) -> Floats:
     """Minimise ``sum_i w_bi loss_i(beta_b) + penalty * |beta_b[1:]|_1`` for each of b weightings.
+
+    A quadratic penalty of ``RIDGE`` is added.
 
     Parameters
     ----------
@@ -49,7 +56,8 @@ def fit_l1_logit(
     start : ndarray, shape (b, k + 1)
         Coefficients to start from.
     tolerance : float
-        Largest change of a coefficient in the last step.
+        Length of the last step in the metric of the Hessian: the typical change of the linear predictor, weighted
+        by its curvature.
 
     Returns
     -------
@@ -68,34 +76,42 @@ def fit_l1_logit(
     charge = np.full(design.shape[1], penalty)
     charge[0] = 0.0
     beta = start
-    value = log_loss(design, d, weights, beta) + np.abs(beta) @ charge
+    value = _objective(design, d, weights, charge, beta)
     for _ in range(MAX_STEPS):
         fitted = probabilities(design, beta)
-        gradient = (weights * (fitted - d)) @ design
+        gradient = (weights * (fitted - d)) @ design + RIDGE * beta
         curvature = weights * np.maximum(fitted * (1.0 - fitted), SMALLEST_CURVATURE)
         hessian = np.matmul(design.T * curvature[:, None, :], design)
         hessian += RIDGE * np.eye(design.shape[1])
         target = np.einsum("bij,bj->bi", hessian, beta) - gradient
         step = _quadratic_l1(hessian, target, charge, beta) - beta
-        beta, value = _halved_until_better(design, d, weights, charge, beta, step, value)
-        if np.max(np.abs(step)) <= tolerance:
+        beta, reached = _halved_until_better(design, d, weights, charge, beta, step, value)
+        decrement = np.sqrt(np.einsum("bi,bij,bj->b", step, hessian, step))
+        has_stalled = np.max(value - reached) <= NEGLIGIBLE_LOSS
+        value = reached
+        if np.max(decrement) <= tolerance or has_stalled:
             return beta
     raise LiftosError(
         f"the propensity fit to converge in {MAX_STEPS} steps",
-        f"a last change of {np.max(np.abs(step)):.2g} at penalty {penalty:.3g}",
+        f"a last step of {np.max(decrement):.2g} at penalty {penalty:.3g}",
         "Drop covariates that determine the treatment.",
     )
+
+
+def _objective(design: Floats, d: Floats, weights: Floats, charge: Floats, beta: Floats) -> Floats:
+    ridge = 0.5 * RIDGE * np.einsum("bi,bi->b", beta, beta)
+    value: Floats = log_loss(design, d, weights, beta) + np.abs(beta) @ charge + ridge
+    return value
 
 
 def _halved_until_better(
     design: Floats, d: Floats, weights: Floats, charge: Floats, beta: Floats, step: Floats, value: Floats
 ) -> tuple[Floats, Floats]:
     length = np.ones(len(beta))
-    slack = 1e-12 * (1.0 + np.abs(value))
-    for _ in range(30):
+    for _ in range(MAX_HALVINGS):
         proposed = beta + length[:, None] * step
-        reached = log_loss(design, d, weights, proposed) + np.abs(proposed) @ charge
-        worse = reached > value + slack
+        reached = _objective(design, d, weights, charge, proposed)
+        worse = reached > value + ROUNDING
         if not worse.any():
             break
         length = np.where(worse, length / 2.0, length)
@@ -103,7 +119,10 @@ def _halved_until_better(
 
 
 def _quadratic_l1(hessian: Floats, target: Floats, charge: Floats, start: Floats) -> Floats:
-    """Minimise ``b'Hb/2 - t'b + sum_j charge_j |b_j|`` for each H: primal-dual active sets, else coordinate descent."""
+    """Minimise ``b'Hb/2 - t'b + sum_j charge_j |b_j|`` for each H.
+
+    Primal-dual active sets; coordinate descent where these cycle.
+    """
     scale = np.einsum("bii->bi", hessian)
     identity = np.eye(hessian.shape[1])
     beta, signs = start, np.full(start.shape, 2.0)

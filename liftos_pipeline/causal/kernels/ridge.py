@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from liftos_pipeline.causal.kernels.design import standardised_design
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -41,11 +43,8 @@ def delete_fold_ridge(
     ndarray, shape (n,)
         Predictions for all rows.
     """
-    share = weights / weights.sum()
-    centred = X - share @ X
-    spread = np.sqrt(share @ centred**2)
-    design = np.column_stack([np.ones(len(X)), centred / np.where(spread > 0, spread, 1.0)])
-    centre = float(np.average(y[usable], weights=weights[usable]))
+    design = standardised_design(X, weights)
+    centre = float(y[usable][0])  # any value of the outcome: a constant one is then fitted without rounding
     used = np.where(usable, weights, 0.0)
     size = design.shape[1]
     gram = np.zeros((n_folds, size, size))

@@ -29,10 +29,12 @@ def hajek_contrast(y: Floats, d: Floats, weights: Floats) -> Contrast:
     share_treated = share_treated / share_treated.sum()
     share_control = np.where(d == 0, weights, 0.0)
     share_control = share_control / share_control.sum()
-    mean_treated = float(share_treated @ y)
-    mean_control = float(share_control @ y)
-    influence = share_treated * (y - mean_treated) - share_control * (y - mean_control)
-    return Contrast(mean_treated - mean_control, mean_treated, mean_control, influence)
+    origin = float(y[0])  # any value of the outcome: a constant one then has means without rounding
+    moved = y - origin
+    mean_treated = float(share_treated @ moved)
+    mean_control = float(share_control @ moved)
+    influence = share_treated * (moved - mean_treated) - share_control * (moved - mean_control)
+    return Contrast(mean_treated - mean_control, origin + mean_treated, origin + mean_control, influence)
 
 
 def orthogonal_score(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from liftos_pipeline.causal.kernels.design import standardised_design
 from liftos_pipeline.causal.kernels.folds import assign_folds
 from liftos_pipeline.causal.kernels.logit import fit_l1_logit, log_loss, probabilities
 from liftos_pipeline.causal.panel import Panel
@@ -21,7 +22,7 @@ Integers = NDArray[np.int64]
 N_PENALTIES = 16
 SMALLEST_PENALTY_SHARE = 1e-3
 PATH_TOLERANCE = 1e-3
-FINAL_TOLERANCE = 1e-8
+FINAL_TOLERANCE = 1e-6
 MIN_UNITS_PER_ARM = 2
 MAX_RISES = 3
 """The path ends when the held-out loss has risen this often in a row."""
@@ -74,7 +75,7 @@ def fit_propensity(panel: Panel, n_folds: int = 5, seed: int = 0) -> PropensityF
     """
     folds = panel_folds(panel, n_folds, seed)
     weights = _training_weights(panel.row_weights, folds, n_folds)
-    design = _standardised(panel.X, panel.row_weights)
+    design = standardised_design(panel.X, panel.row_weights)
     rate = weights @ panel.d
     start = np.zeros((n_folds, design.shape[1]))
     start[:, 0] = np.log(rate / (1.0 - rate))
@@ -111,15 +112,8 @@ def panel_folds(panel: Panel, n_folds: int, seed: int) -> Integers:
 
 def _training_weights(row_weights: Floats, folds: Integers, n_folds: int) -> Floats:
     weights = np.where(folds == np.arange(n_folds)[:, None], 0.0, row_weights)
-    return weights / weights.sum(axis=1, keepdims=True)
-
-
-def _standardised(X: Floats, row_weights: Floats) -> Floats:
-    """Ones and the covariates at mean zero and variance one, shape (n, k + 1)."""
-    share = row_weights / row_weights.sum()
-    centred = X - share @ X
-    spread = np.sqrt(share @ centred**2)
-    return np.column_stack([np.ones(len(X)), centred / spread])
+    shares: Floats = weights / weights.sum(axis=1, keepdims=True)
+    return shares
 
 
 def _cross_validated(
