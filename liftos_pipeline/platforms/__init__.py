@@ -1,5 +1,6 @@
 """The bundled offline platform server: the platforms' own wire formats, fed by a simulated world."""
 
-from liftos_pipeline.platforms.app import CLOCK_HEADER, SIMULATED_ORIGIN, simulated_app
+from liftos_pipeline.platforms.app import CLOCK_HEADER, SIMULATED_ORIGIN, simulated_app, world_at
+from liftos_pipeline.platforms.loopback import serve
 
-__all__ = ["CLOCK_HEADER", "SIMULATED_ORIGIN", "simulated_app"]
+__all__ = ["CLOCK_HEADER", "SIMULATED_ORIGIN", "serve", "simulated_app", "world_at"]

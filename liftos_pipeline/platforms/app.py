@@ -3,40 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from liftos_pipeline.platforms import fred, google_ads, klaviyo, meta
-from liftos_pipeline.platforms.wire import Request, Response, as_json
+from liftos_pipeline.platforms.wire import Refusal, Request, Response, as_json
 from liftos_pipeline.simulator import World, generate
 from liftos_pipeline.simulator.scenario import Scenario
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 SIMULATED_ORIGIN = "http://platforms.local"
 CLOCK_HEADER = "X-Liftos-Clock"
 HORIZON_DAYS = 730
+WORLD_STEP_DAYS = 60
+"""Worlds are drawn in lengths of whole steps, so that few are drawn while the clock moves on."""
 
-Application = Callable[[dict, Callable], Iterable[bytes]]
-
-_ROUTES: tuple[tuple[str, Callable[[Request], Response]], ...] = (
-    ("/v26.0/", meta.answer),
-    ("/v26/", google_ads.answer),
-    ("/token", google_ads.token),
-    ("/api/", klaviyo.answer),
-    ("/fred/", fred.answer),
-    ("/graph/", fred.download),
+_ROUTES: tuple[tuple[str, str, Callable[[Request], Response]], ...] = (
+    ("/v26.0/", "GET", meta.answer),
+    ("/v26/", "POST", google_ads.answer),
+    ("/token", "POST", google_ads.token),
+    ("/api/", "GET", klaviyo.answer),
+    ("/fred/", "GET", fred.answer),
+    ("/graph/", "GET", fred.download),
 )
 
 
-def simulated_app(scenario: Scenario, seed: int) -> Application:
+def simulated_app(scenario: Scenario, seed: int) -> WSGIApplication:
     """Server of one simulated world, which grows to the clock of each request.
 
-    A request carries its clock in ``X-Liftos-Clock`` (ISO 8601); without it the wall clock counts.
+    A request carries its clock in ``X-Liftos-Clock`` (ISO 8601, UTC if it names no zone); without it the wall
+    clock counts.
     """
 
-    def application(environ: dict, start_response: Callable) -> Iterable[bytes]:
-        response = _respond(environ, scenario, seed)
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        try:
+            response = _respond(environ, scenario, seed)
+        except Refusal as refusal:
+            response = refusal.response
         status = HTTPStatus(response.status)
         headers = [("Content-Type", response.content_type), ("Content-Length", str(len(response.body)))]
         start_response(f"{status.value} {status.phrase}", headers)
@@ -51,14 +59,14 @@ def _world(scenario: Scenario, seed: int, n_days: int) -> World:
 
 
 def world_at(scenario: Scenario, seed: int, clock: datetime) -> World:
-    """World that has reached the clock; lengths are rounded up so that few worlds are drawn."""
-    needed = (clock.date() - scenario.start).days + 1
-    return _world(scenario, seed, min(HORIZON_DAYS, max(60, -(-needed // 60) * 60)))
+    """World that has reached the clock, at most ``HORIZON_DAYS`` long."""
+    begun = ((clock - timedelta(microseconds=1)).date() - scenario.start).days + 1
+    steps = max(1, -(-begun // WORLD_STEP_DAYS))
+    return _world(scenario, seed, min(HORIZON_DAYS, steps * WORLD_STEP_DAYS))
 
 
-def _respond(environ: dict, scenario: Scenario, seed: int) -> Response:
-    header = environ.get("HTTP_X_LIFTOS_CLOCK")
-    clock = datetime.fromisoformat(header).astimezone(UTC) if header else datetime.now(UTC)
+def _respond(environ: WSGIEnvironment, scenario: Scenario, seed: int) -> Response:
+    clock = _clock(environ.get("HTTP_X_LIFTOS_CLOCK"))
     length = int(environ.get("CONTENT_LENGTH") or 0)
     request = Request(
         method=environ["REQUEST_METHOD"],
@@ -74,7 +82,20 @@ def _respond(environ: dict, scenario: Scenario, seed: int) -> Response:
         clock=clock,
         world=world_at(scenario, seed, clock),
     )
-    for prefix, handler in _ROUTES:
+    for prefix, method, handler in _ROUTES:
         if request.path.startswith(prefix):
+            if request.method != method:
+                return as_json({"error": {"message": f"{request.method} is not supported here", "code": 405}}, 405)
             return handler(request)
     return as_json({"error": {"message": f"Unknown path {request.path}", "code": 404}}, 404)
+
+
+def _clock(header: str | None) -> datetime:
+    if header is None:
+        return datetime.now(UTC)
+    try:
+        clock = datetime.fromisoformat(header)
+    except ValueError:
+        message = f"{CLOCK_HEADER} must be ISO 8601, not {header!r}"
+        raise Refusal(as_json({"error": {"message": message, "code": 400}}, 400)) from None
+    return clock.astimezone(UTC) if clock.tzinfo else clock.replace(tzinfo=UTC)

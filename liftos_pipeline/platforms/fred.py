@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 
-from liftos_pipeline.platforms.wire import SIMULATED, Request, Response, as_json
+from liftos_pipeline.platforms.wire import SIMULATED, Refusal, Request, Response, as_json
 
 _FOREVER = date(9999, 12, 31)
+_LARGEST_PAGE = 100_000
 _MISSING_EVERY = 61
 """One in so many market days has no value, as on holidays."""
 
@@ -15,45 +16,65 @@ def answer(request: Request) -> Response:
     """Answer ``/fred/series/observations``."""
     query = request.query
     if query.get("api_key") != SIMULATED:
-        return as_json(
-            {"error_code": 400, "error_message": "Bad Request. The value for variable api_key is not registered."},
-            400,
-        )
+        raise _refuse("The value for variable api_key is not registered.")
     if request.path != "/fred/series/observations":
-        return as_json({"error_code": 404, "error_message": "Not Found."}, 404)
-    first = date.fromisoformat(query.get("observation_start", "1776-07-04"))
-    today = (request.clock - timedelta(microseconds=1)).date()
+        raise Refusal(as_json({"error_code": 404, "error_message": "Not Found."}, 404))
+    if query.get("file_type") != "json":
+        raise _refuse("This server knows file_type json only.")
+    series = query.get("series_id", "")
+    if series not in request.world.accounts()["fred"]:
+        raise _refuse("The series does not exist.")
+    today = request.today
+    known_from = min(_date(query, "realtime_start", today), today)
+    known_to = _date(query, "realtime_end", today)
+    first, last = _date(query, "observation_start", date(1776, 7, 4)), _date(query, "observation_end", _FOREVER)
+    offset, limit = _whole(query, "offset", 0, 0), _whole(query, "limit", _LARGEST_PAGE, 1)
     rows = [
         {
-            "realtime_start": start.isoformat(),
-            "realtime_end": (end if end < today else _FOREVER).isoformat(),
+            "realtime_start": max(start, known_from).isoformat(),
+            "realtime_end": min(end if end < today else _FOREVER, known_to).isoformat(),
             "date": day.isoformat(),
             "value": value,
         }
-        for day, start, end, value in _series(request, query.get("series_id", ""))
-        if day >= first
+        for day, start, end, value in _series(request, series)
+        if first <= day <= last and start <= known_to and end >= known_from
     ]
-    if not rows:
-        return as_json({"error_code": 400, "error_message": "Bad Request. The series does not exist."}, 400)
-    offset, limit = int(query.get("offset", 0)), min(int(query.get("limit", 100_000)), 100_000)
-    head = {"realtime_start": "1776-07-04", "realtime_end": "9999-12-31", "count": len(rows)}
+    head = {"realtime_start": known_from.isoformat(), "realtime_end": known_to.isoformat(), "count": len(rows)}
     return as_json({**head, "offset": offset, "limit": limit, "observations": rows[offset : offset + limit]})
 
 
 def download(request: Request) -> Response:
     """Answer ``/graph/fredgraph.csv``: today's view, no vintages."""
     series = request.query.get("id", "")
-    newest = {
-        day: value for day, _, end, value in _series(request, series) if end == _FOREVER or end >= _today(request)
-    }
-    if not newest:
+    if request.path != "/graph/fredgraph.csv" or series not in request.world.accounts()["fred"]:
         return Response(404, b"<html><body>Not found</body></html>", "text/html")
+    first, last = _date(request.query, "cosd", date(1776, 7, 4)), _date(request.query, "coed", _FOREVER)
+    newest = {
+        day: value
+        for day, _, end, value in _series(request, series)
+        if end >= request.today and first <= day <= last
+    }
     lines = [f"observation_date,{series}", *(f"{day},{value}" for day, value in sorted(newest.items()))]
     return Response(200, ("\n".join(lines) + "\n").encode(), "application/csv")
 
 
-def _today(request: Request) -> date:
-    return (request.clock - timedelta(microseconds=1)).date()
+def _refuse(message: str) -> Refusal:
+    return Refusal(as_json({"error_code": 400, "error_message": f"Bad Request.  {message}"}, 400))
+
+
+def _date(query: dict[str, str], name: str, default: date) -> date:
+    text = query.get(name)
+    try:
+        return default if not text else date.fromisoformat(text)
+    except ValueError:
+        raise _refuse(f"Variable {name} is not a valid date string (YYYY-MM-DD).") from None
+
+
+def _whole(query: dict[str, str], name: str, default: int, least: int) -> int:
+    text = query.get(name, str(default))
+    if not text.isdecimal() or not least <= int(text) <= _LARGEST_PAGE:
+        raise _refuse(f"Variable {name} is not between {least} and {_LARGEST_PAGE}.")
+    return int(text)
 
 
 def _series(request: Request, series: str) -> list[tuple[date, date, date, str]]:
@@ -64,7 +85,7 @@ def _series(request: Request, series: str) -> list[tuple[date, date, date, str]]
     )
     found = []
     for name, day, start, end, value in zip(*columns, strict=True):
-        if name == series and start <= _today(request):
-            missing = series == "VIXCLS" and day.toordinal() % _MISSING_EVERY == 0
-            found.append((day, start, end, "." if missing else repr(value)))
+        if name == series and start <= request.today:
+            is_missing = series == "VIXCLS" and day.toordinal() % _MISSING_EVERY == 0
+            found.append((day, start, end, "." if is_missing else repr(value)))
     return found

@@ -1,10 +1,10 @@
-"""Events of one simulated day, in time order: sends and what people did with them, orders, refunds."""
+"""Events of one simulated day as JSON texts, in time order: sends, what people did with them, orders, refunds."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from datetime import date
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from liftos_pipeline.platforms.wire import midnight
 from liftos_pipeline.simulator import World
 from liftos_pipeline.simulator.draws import stream
+from liftos_pipeline.simulator.lists import ListsPanel
 
 METRICS = {
     "Received Email": "Klaviyo",
@@ -23,79 +24,112 @@ METRICS = {
     "Refunded Order": "Shopify",
 }
 REFUND_AFTER_DAYS = 5
-_SHOPPERS = 2000
-_SEND_SECOND = 9 * 3600
+SHOPPERS = 2000
+"""People who buy without being on any list."""
+
+SEND_SECOND = 9 * 3600
+_KEPT_DAYS = 40
+
+_Event = tuple[int, str, str, str]
+"""Second of the day, metric, profile, properties as JSON text."""
 
 
 def metric_id(name: str) -> str:
+    """Six characters, the same in every world."""
     return f"K{zlib.crc32(name.encode()) % 10**5:05d}"
 
 
-@lru_cache(maxsize=48)
-def day_events(world: World, index: int) -> list[dict]:
-    """All events of one day, oldest first."""
+def profile_id(person: int) -> str:
+    """Id of a person on a list."""
+    return f"P{person:07d}"
+
+
+def shopper_id(shopper: int) -> str:
+    """Id of a person on no list."""
+    return f"S{shopper:07d}"
+
+
+def message_id(list_id: str, day: int) -> str:
+    """Id of the message that went to a list on a day."""
+    return f"M{list_id}{day:04d}"
+
+
+def joined_second(person: int | np.ndarray) -> int | np.ndarray:
+    """Second of the day at which a person joins the list: before the end of the day."""
+    return 3600 + 61 * (person % 1000)
+
+
+def left_second(person: int | np.ndarray) -> int | np.ndarray:
+    """Second of the day at which a person leaves: after that day's send, before the end of the day."""
+    return SEND_SECOND + 3600 + 31 * (person % 1000)
+
+
+@dataclass(frozen=True)
+class DayEvents:
+    """Events of one day: Unix seconds (never falling) and one JSON text each."""
+
+    seconds: list[int]
+    rows: list[str]
+
+
+@lru_cache(maxsize=_KEPT_DAYS)
+def day_events(world: World, index: int) -> DayEvents:
+    """All events of one day of the world, oldest first."""
     start = int(midnight(world.start).timestamp()) + 86_400 * index
-    day = date.fromordinal(world.start.toordinal() + index)
-    events = [*_mail(world, index), *_orders(world, index), *_refunds(world, index)]
-    events.sort(key=lambda entry: (entry[0], entry[2]))
-    prefix = day.isoformat()
-    return [
-        {
-            "type": "event",
-            "id": f"E{index:04d}{number:06d}",
-            "attributes": {
-                "timestamp": start + second,
-                "datetime": f"{prefix}T{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}+00:00",
-                "event_properties": properties,
-            },
-            "relationships": {
-                "metric": {"data": {"type": "metric", "id": _METRIC_IDS[name]}},
-                "profile": {"data": {"type": "profile", "id": profile}},
-            },
-        }
-        for number, (second, name, profile, properties) in enumerate(events)
+    prefix = np.datetime_as_string(np.datetime64(world.start) + index)
+    events = [*_mail(world.klaviyo, index), *_orders(world, index), *_refunds(world, index)]
+    events.sort()
+    rows = [
+        f'{{"type":"event","id":"E{index:04d}{number:06d}","attributes":{{"timestamp":{start + second},"datetime":'
+        f'"{prefix}T{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}+00:00",'
+        f'"uuid":"{index:08x}-0000-1000-8000-{number:012x}","event_properties":{properties}}},'
+        f'"relationships":{{"metric":{{"data":{{"type":"metric","id":"{metric}"}}}},'
+        f'"profile":{{"data":{{"type":"profile","id":"{profile}"}}}}}}}}'
+        for number, (second, metric, profile, properties) in enumerate(events)
     ]
+    return DayEvents([start + event[0] for event in events], rows)
 
 
-_METRIC_IDS = {name: metric_id(name) for name in METRICS}
-
-
-def _mail(world: World, index: int) -> Iterator[tuple[int, str, str, dict]]:
-    panel = world.klaviyo
+def _mail(panel: ListsPanel, index: int) -> Iterator[_Event]:
+    properties = [
+        f'{{"$message":"{message_id(name, index)}","Campaign Name":"{name}"}}' for name in panel.list_ids.tolist()
+    ]
     for name, pairs, delay in (
         ("Received Email", panel.received, 0),
         ("Opened Email", panel.opened, 1800),
         ("Clicked Email", panel.clicked, 2400),
     ):
+        metric = metric_id(name)
         low, high = np.searchsorted(pairs[:, 0], [index, index + 1])
-        for person in pairs[low:high, 1].tolist():
-            list_id = panel.list_ids[panel.people_list[person]]
-            second = _SEND_SECOND + delay + person % 600
-            yield second, name, f"P{person:07d}", {"$message": f"M{list_id}{index:04d}", "Campaign Name": list_id}
-    for person in np.flatnonzero(panel.left == index).tolist():
-        second = 8 * 3600 + 3600 + 61 * (person % 1000)
-        yield second, "Unsubscribed from Email Marketing", f"P{person:07d}", {"method": "link"}
-    for person in np.flatnonzero(panel.joined == index).tolist():
-        yield 3600 + 61 * (person % 1000), "Subscribed to Email Marketing", f"P{person:07d}", {"method": "FORM"}
+        people = pairs[low:high, 1]
+        for person, unit in zip(people.tolist(), panel.people_list[people].tolist(), strict=True):
+            yield SEND_SECOND + delay + person % 600, metric, profile_id(person), properties[unit]
+    for name, days, second_of, how in (
+        ("Unsubscribed from Email Marketing", panel.left, left_second, "link"),
+        ("Subscribed to Email Marketing", panel.joined, joined_second, "FORM"),
+    ):
+        for person in np.flatnonzero(days == index).tolist():
+            yield int(second_of(person)), metric_id(name), profile_id(person), f'{{"method":"{how}"}}'
 
 
-def _orders(world: World, index: int) -> Iterator[tuple[int, str, str, dict]]:
-    for order, second, profile, value, _ in _day_orders(world, index):
-        yield second, "Placed Order", profile, {"$value": value, "OrderId": order, "$currency_code": "USD"}
+def _orders(world: World, index: int) -> Iterator[_Event]:
+    metric = metric_id("Placed Order")
+    yield from ((second, metric, profile, paid) for second, profile, paid, _ in day_orders(world, index))
 
 
-def _refunds(world: World, index: int) -> Iterator[tuple[int, str, str, dict]]:
-    ordered_on = index - REFUND_AFTER_DAYS
-    if ordered_on < 0:
+def _refunds(world: World, index: int) -> Iterator[_Event]:
+    if index < REFUND_AFTER_DAYS:
         return
-    for order, second, profile, value, refunded in _day_orders(world, ordered_on):
-        if refunded:
-            yield second, "Refunded Order", profile, {"$value": value, "OrderId": order, "$currency_code": "USD"}
+    metric = metric_id("Refunded Order")
+    for second, profile, paid, is_refunded in day_orders(world, index - REFUND_AFTER_DAYS):
+        if is_refunded:
+            yield second, metric, profile, paid
 
 
-@lru_cache(maxsize=48)
-def _day_orders(world: World, index: int) -> list[tuple[str, int, str, float, bool]]:
-    """Order id, second of the day, profile, value, whether it will be refunded: campaigns' orders, then lists'."""
+@lru_cache(maxsize=_KEPT_DAYS)
+def day_orders(world: World, index: int) -> list[tuple[int, str, str, bool]]:
+    """Orders of one day: second, profile, properties as JSON text, whether it will be refunded. Those that came
+    through or beside the campaigns are shoppers', those of a list its subscribers'."""
     lists = world.klaviyo
     counts = np.concatenate([world.meta.orders[index], world.google_ads.orders[index], lists.orders[index]])
     values = np.concatenate(
@@ -103,29 +137,41 @@ def _day_orders(world: World, index: int) -> list[tuple[str, int, str, float, bo
     )
     unit = np.repeat(np.arange(len(counts)), counts)
     luck = stream(world.seed, f"klaviyo.orders.day.{index}").random((len(unit), 3))
-    profiles = [f"S{shopper:06d}" for shopper in (luck[:, 1] * _SHOPPERS).astype(int).tolist()]
     n_campaigns = len(counts) - len(lists.list_ids)
-    for position in np.flatnonzero(unit >= n_campaigns).tolist():
-        profiles[position] = _subscriber(world, index, int(unit[position]) - n_campaigns, float(luck[position, 1]))
-    seconds = (luck[:, 0] * 86_400).astype(int).tolist()
-    refunded = (luck[:, 2] < world.scenario.refund_rate).tolist()
+    by_shoppers = int(np.searchsorted(unit, n_campaigns))
+    profiles = [shopper_id(shopper) for shopper in (luck[:by_shoppers, 1] * SHOPPERS).astype(int).tolist()]
+    pools: dict[int, np.ndarray] = {}
+    for position in range(by_shoppers, len(unit)):
+        place = int(unit[position]) - n_campaigns
+        if place not in pools:
+            pools[place] = _subscribers(world, index, place)
+        profiles.append(profile_id(int(pools[place][int(luck[position, 1] * len(pools[place]))])))
+    columns = zip(
+        (luck[:, 0] * 86_400).astype(int).tolist(),
+        profiles,
+        values[unit].tolist(),
+        (luck[:, 2] < world.scenario.refund_rate).tolist(),
+        strict=True,
+    )
     return [
-        (f"O{index:04d}{number:05d}", second, profile, value, back)
-        for number, (second, profile, value, back) in enumerate(
-            zip(seconds, profiles, values[unit].tolist(), refunded, strict=True)
+        (
+            second,
+            profile,
+            f'{{"$value":{value},"OrderId":"O{index:04d}{number:05d}","$currency_code":"USD"}}',
+            back,
         )
+        for number, (second, profile, value, back) in enumerate(columns)
     ]
 
 
-def _subscriber(world: World, index: int, unit: int, luck: float) -> str:
-    """A person who is on the list that day (anyone who ever was, if nobody is)."""
+def _subscribers(world: World, index: int, unit: int) -> np.ndarray:
+    """People who are on the list that day (everyone who was there from the start, if nobody is)."""
     people = world.klaviyo
-    on_list = _people_of(world, unit)
-    subscribed = on_list[(people.joined[on_list] < index) & (people.left[on_list] >= index)]
-    pool = subscribed if len(subscribed) else on_list
-    return f"P{pool[int(luck * len(pool))]:07d}"
+    first = _first_people(world, unit)
+    subscribed = first[people.left[first] >= index]
+    return subscribed if len(subscribed) else first
 
 
 @lru_cache(maxsize=512)
-def _people_of(world: World, unit: int) -> np.ndarray:
+def _first_people(world: World, unit: int) -> np.ndarray:
     return np.flatnonzero((world.klaviyo.people_list == unit) & (world.klaviyo.joined < 0))

@@ -1,67 +1,69 @@
-"""Meta Marketing API of a simulated world: strings for numbers, absent keys for zeros, cursors and `next` links."""
+"""Meta Marketing API of a simulated world: accounts, entities, change log, cursors and errors. Insights rows are
+rendered in ``meta_insights``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
-from urllib.parse import urlencode
 
 import numpy as np
 import orjson
 
+from liftos_pipeline.platforms.delivery import child_id, children
+from liftos_pipeline.platforms.meta_insights import AD, ADSET, CREATIVE, FIELDS, insights
 from liftos_pipeline.platforms.wire import (
     SIMULATED,
+    Refusal,
     Request,
     Response,
     as_json,
     from_cursor,
     listing,
     midnight,
+    texts,
     to_cursor,
 )
 from liftos_pipeline.simulator.ads import AdsPanel
+
+_PAGE_ROWS = 25
+_LARGEST_PAGE = 5000
+_ALWAYS_SENT = {"id", "date_start", "date_stop"}
+_ACTIVITY_DAYS = 7
+"""Without ``since`` the change log answers for one week."""
 
 _CHANGES = {
     "budget_change": ("update_campaign_budget", "CAMPAIGN"),
     "targeting_change": ("update_ad_set_target_spec", "ADSET"),
     "creative_change": ("update_ad_creative", "AD"),
 }
-_PURCHASES = ("purchase", "omni_purchase", "offsite_conversion.fb_pixel_purchase")
-_SHARES = {"1d_click": 0.6, "7d_click": 0.85, "28d_click": 1.0, "1d_view": 0.1}
 
 
 def answer(request: Request) -> Response:
     """Answer a Graph request."""
     token = request.headers.get("authorization", "").removeprefix("Bearer ") or request.query.get("access_token")
     if token != SIMULATED:
-        return _error(400, "Error validating access token: the session has expired.", "OAuthException", 190, 463)
-    _, _, node, *edge = request.path.split("/")
+        raise _refuse("Error validating access token: the session has expired.", 190, 463)
+    _, _, node, *edge = request.path.rstrip("/").split("/")
     panel = request.world.meta
     account = node.removeprefix("act_")
     if not node.startswith("act_") or account not in panel.account_ids:
-        return _error(
-            400, f"Unsupported get request. Object with ID '{node}' does not exist", "GraphMethodException", 100
-        )
-    units = np.flatnonzero(panel.account_ids == account)
+        raise _refuse(f"Unsupported get request. Object with ID '{node}' does not exist", 100, 33)
     if not edge:
         return as_json(_account(account))
-    edges = {
-        "insights": _insights,
-        "activities": _activities,
-        "campaigns": _campaigns,
-        "adsets": _adsets,
-        "ads": _ads,
-    }
-    if edge[0] not in edges:
-        return _error(400, f"(#100) Tried accessing nonexisting field ({edge[0]})", "OAuthException", 100)
-    return _paged(request, listing(request, lambda: list(edges[edge[0]](request, panel, units))))
+    build = _EDGES.get(edge[0])
+    if build is None or len(edge) > 1:
+        raise _refuse(f"(#100) Tried accessing nonexisting field ({'/'.join(edge)})", 100)
+    units = np.flatnonzero(panel.account_ids == account)
+    return _paged(request, listing(request, lambda: _asked_for(request, build(request, panel, units))))
 
 
-def _error(status: int, message: str, kind: str, code: int, subcode: int | None = None) -> Response:
-    error: dict[str, object] = {"message": message, "type": kind, "code": code, "fbtrace_id": "A0"}
+def _refuse(message: str, code: int, subcode: int | None = None) -> Refusal:
+    kind = "OAuthException" if code in (100, 190) else "GraphMethodException"
+    error: dict[str, object] = {"message": message, "type": kind, "code": code, "fbtrace_id": "A0simulated"}
     if subcode is not None:
         error["error_subcode"] = subcode
-    return as_json({"error": error}, status)
+    return Refusal(as_json({"error": error}, 400))
 
 
 def _account(account: str) -> dict[str, object]:
@@ -75,136 +77,80 @@ def _account(account: str) -> dict[str, object]:
     }
 
 
-def _paged(request: Request, rows: list[dict]) -> Response:
-    limit = int(request.query.get("limit", 25))
-    position = from_cursor(request.query["after"]) if "after" in request.query else (0,)
-    if position is None:
-        return _error(400, "(#100) Invalid cursor", "OAuthException", 100)
-    first = position[0]
-    payload: dict[str, object] = {"data": rows[first : first + limit]}
-    if rows:
-        cursors = {"before": to_cursor(first), "after": to_cursor(first + limit)}
-        payload["paging"] = {"cursors": cursors}
-        if first + limit < len(rows):
-            query = {**request.query, "access_token": SIMULATED, "after": cursors["after"]}
-            payload["paging"] = {"cursors": cursors, "next": f"{request.origin}{request.path}?{urlencode(query)}"}
-    return as_json(payload)
+def _asked_for(request: Request, rows: Sequence[str]) -> Sequence[str]:
+    """Rows with the fields of the query only."""
+    fields = set(request.query.get("fields", "id").split(",")) | _ALWAYS_SENT
+    sent = FIELDS if request.path.endswith("/insights") else set(orjson.loads(rows[0])) if rows else set()
+    if sent <= fields:
+        return rows
+    return texts({name: row[name] for name in row if name in fields} for row in map(orjson.loads, rows))
 
 
-def _children(panel: AdsPanel, unit: int) -> list[tuple[str, float]]:
-    """Suffix and share of each ad of a campaign; the last one takes what is left."""
-    return [("1", float(panel.share[unit])), ("2", 1.0)] if panel.has_two_children[unit] else [("1", 1.0)]
+def _paged(request: Request, rows: Sequence[str]) -> Response:
+    asked = request.query.get("limit", str(_PAGE_ROWS))
+    first = from_cursor(request.query["after"]) if "after" in request.query else 0
+    if not asked.isdecimal() or not 1 <= int(asked) <= _LARGEST_PAGE:
+        raise _refuse(f"(#100) param limit must be between 1 and {_LARGEST_PAGE}", 100)
+    if first is None:
+        raise _refuse("(#100) Invalid cursor", 100)
+    last = first + int(asked)
+    data = ",".join(rows[first:last])
+    if not data:
+        return Response(200, b'{"data":[]}')
+    paging: dict[str, object] = {"cursors": {"before": to_cursor(first), "after": to_cursor(last)}}
+    if last < len(rows):
+        paging["next"] = request.link(access_token=SIMULATED, after=to_cursor(last))
+    return Response(200, f'{{"data":[{data}],"paging":{orjson.dumps(paging).decode()}}}'.encode())
 
 
-def _split(total: int, shares: list[tuple[str, float]]) -> list[int]:
-    first = int(total * shares[0][1])
-    return [first, total - first] if len(shares) == 2 else [total]
-
-
-def _insights(request: Request, panel: AdsPanel, units: np.ndarray) -> Iterator[dict]:
-    span = orjson.loads(request.query["time_range"])
+def _insights(request: Request, panel: AdsPanel, units: np.ndarray) -> list[str]:
     level = request.query.get("level", "account")
-    for index in request.day_range(date.fromisoformat(span["since"]), date.fromisoformat(span["until"])):
-        day = request.day(index).isoformat()
-        conversions = panel.reported(index, request.age_days(index), units)
-        columns = zip(
-            units.tolist(),
-            np.round(panel.spend[index, units] * 100).astype(int).tolist(),
-            panel.impressions[index, units].tolist(),
-            panel.clicks[index, units].tolist(),
-            conversions.tolist(),
-            panel.order_value[index, units].tolist(),
-            panel.frequency[index, units].tolist(),
-            strict=True,
-        )
-        for unit, cents, impressions, clicks, bought, value, frequency in columns:
-            if impressions == 0:
-                continue
-            base = _insight_base(panel, unit, day, frequency)
-            if level == "campaign":
-                yield _insight(base, cents, impressions, clicks, bought, value, frequency)
-            elif level == "ad":
-                shares = _children(panel, unit)
-                parts = zip(
-                    *(_split(total, shares) for total in (cents, impressions, clicks, bought)), strict=True
-                )
-                for (suffix, _), part in zip(shares, parts, strict=True):
-                    if part[1] > 0:
-                        ids = {
-                            "adset_id": f"{base['campaign_id']}{suffix}",
-                            "ad_id": f"{base['campaign_id']}9{suffix}",
-                        }
-                        yield _insight({**base, **ids}, *part, value, frequency)
+    if level not in ("campaign", "ad"):
+        raise _refuse("(#100) level must be one of: campaign, ad", 100)
+    if request.query.get("time_increment") != "1":
+        raise _refuse("(#100) time_increment must be 1", 100)
+    try:
+        span = orjson.loads(request.query.get("time_range", ""))
+        since, until = date.fromisoformat(span["since"]), date.fromisoformat(span["until"])
+    except (ValueError, KeyError, TypeError):
+        raise _refuse('(#100) param time_range must be {"since":"YYYY-MM-DD","until":"YYYY-MM-DD"}', 100) from None
+    if since > until:
+        raise _refuse("(#100) param time_range: since must not be after until", 100)
+    return insights(request, panel, units, since, until, level)
 
 
-def _insight_base(panel: AdsPanel, unit: int, day: str, frequency: float) -> dict[str, object]:
-    campaign = str(panel.campaign_ids[unit])
-    score = panel.quality[unit]
-    ranking = "ABOVE_AVERAGE" if score > 0.6 else "AVERAGE" if score > -0.6 else "BELOW_AVERAGE_35"
-    return {
-        "account_id": str(panel.account_ids[unit]),
-        "account_currency": "USD",
-        "campaign_id": campaign,
-        "campaign_name": f"Campaign {campaign[-6:]}",
-        "date_start": day,
-        "date_stop": day,
-        "frequency": f"{frequency:.6f}",
-        "attribution_setting": "7d_click_1d_view",
-        "quality_ranking": ranking,
-    }
-
-
-def _insight(
-    base: dict, cents: int, impressions: int, clicks: int, bought: int, value: float, frequency: float
-) -> dict[str, object]:
-    row = {
-        **base,
-        "spend": f"{cents // 100}.{cents % 100:02d}",
-        "impressions": str(impressions),
-        "reach": str(max(1, int(impressions / frequency))),
-        "ctr": f"{100 * clicks / impressions:.6f}",
-    }
-    if clicks:
-        row["clicks"] = str(clicks)
-        row["inline_link_clicks"] = str(clicks - clicks // 8)
-    if bought:
-        windows = {name: str(int(bought * share)) for name, share in _SHARES.items()}
-        counted = {"value": str(bought), **windows}
-        row["actions"] = [{"action_type": "link_click", "value": str(clicks)}]
-        row["actions"] += [{"action_type": kind, **counted} for kind in _PURCHASES]
-        money = f"{bought * value:.2f}"
-        row["action_values"] = [{"action_type": kind, "value": money} for kind in _PURCHASES]
-    return row
-
-
-def _activities(request: Request, panel: AdsPanel, units: np.ndarray) -> Iterator[dict]:
-    until = _instant(request.query.get("until"), request.clock)
-    since = _instant(request.query.get("since"), request.clock - timedelta(days=7))
+def _activities(request: Request, panel: AdsPanel, units: np.ndarray) -> list[str]:
+    """Changes of the span, newest first."""
+    since = _instant(request, "since", request.clock - timedelta(days=_ACTIVITY_DAYS))
+    until = min(_instant(request, "until", request.clock), request.clock)
     events = []
     for kind, (event_type, object_type) in _CHANGES.items():
         for unit in units[panel.starts[kind][units] >= 0].tolist():
             day = int(panel.starts[kind][unit])
             at = midnight(request.day(day), 300 + 17 * (unit % 50))
-            if since <= at < until and at < request.clock:
-                events.append((at, _activity(panel, unit, kind, day, at, event_type, object_type)))
-    yield from (
-        event for _, event in sorted(events, key=lambda entry: (entry[0], entry[1]["object_id"]), reverse=True)
-    )
+            if since <= at < until:
+                events.append((at, unit, _activity(panel, unit, kind, day, at, event_type, object_type)))
+    events.sort(key=lambda event: event[:2], reverse=True)
+    return texts(event for _, _, event in events)
 
 
-def _instant(text: str | None, default: datetime) -> datetime:
+def _instant(request: Request, name: str, default: datetime) -> datetime:
+    """Unix seconds or a date."""
+    text = request.query.get(name)
     if text is None:
         return default
-    if text.isdigit():
-        return datetime.fromtimestamp(int(text), UTC)
-    return midnight(date.fromisoformat(text))
+    try:
+        return datetime.fromtimestamp(int(text), UTC) if text.isdecimal() else midnight(date.fromisoformat(text))
+    except (ValueError, OverflowError):
+        raise _refuse(f"(#100) param {name} must be a valid date or timestamp", 100) from None
 
 
 def _activity(
     panel: AdsPanel, unit: int, kind: str, day: int, at: datetime, event_type: str, object_type: str
 ) -> dict[str, object]:
     campaign = str(panel.campaign_ids[unit])
-    objects = {"CAMPAIGN": campaign, "ADSET": f"{campaign}1", "AD": f"{campaign}91"}
+    objects = {"CAMPAIGN": campaign, "ADSET": child_id(campaign, ADSET), "AD": child_id(campaign, AD)}
+    extra: dict[str, object]
     if kind == "budget_change":
         old, new = int(panel.budget[day - 1, unit] * 100), int(panel.budget[day, unit] * 100)
         money = {"type": "payment_amount", "currency": "USD"}
@@ -226,45 +172,66 @@ def _activity(
     }
 
 
-def _campaigns(request: Request, panel: AdsPanel, units: np.ndarray) -> Iterator[dict]:
-    for unit in units.tolist():
-        campaign = str(panel.campaign_ids[unit])
+def _entities(
+    rows_of: Callable[[Request, AdsPanel, int], Iterator[dict[str, object]]],
+) -> Callable[[Request, AdsPanel, np.ndarray], list[str]]:
+    """Rows of every campaign as they stand at the clock; none exist before the world starts."""
+
+    def build(request: Request, panel: AdsPanel, units: np.ndarray) -> list[str]:
+        if request.last_day < 0:
+            return []
+        return texts(row for unit in units.tolist() for row in rows_of(request, panel, unit))
+
+    return build
+
+
+def _campaign(request: Request, panel: AdsPanel, unit: int) -> Iterator[dict[str, object]]:
+    campaign = str(panel.campaign_ids[unit])
+    yield {
+        "id": campaign,
+        "name": f"Campaign {campaign[-6:]}",
+        "effective_status": "ACTIVE",
+        "objective": "OUTCOME_SALES",
+        "daily_budget": str(int(panel.budget[request.last_day, unit] * 100)),
+    }
+
+
+def _has_started(request: Request, panel: AdsPanel, kind: str, unit: int) -> bool:
+    return 0 <= int(panel.starts[kind][unit]) <= request.last_day
+
+
+def _adset(request: Request, panel: AdsPanel, unit: int) -> Iterator[dict[str, object]]:
+    campaign = str(panel.campaign_ids[unit])
+    audience = "2" if _has_started(request, panel, "targeting_change", unit) else "1"
+    for child in children(panel, unit):
         yield {
-            "id": campaign,
-            "name": f"Campaign {campaign[-6:]}",
+            "id": child_id(campaign, ADSET, child),
+            "campaign_id": campaign,
+            "name": f"Ad set {campaign[-6:]}-{child + 1}",
             "effective_status": "ACTIVE",
-            "objective": "OUTCOME_SALES",
-            "daily_budget": str(int(panel.budget[request.last_day, unit] * 100)),
+            "optimization_goal": "OFFSITE_CONVERSIONS",
+            "targeting": {"custom_audiences": [{"id": f"{campaign[-6:]}{audience}"}]},
         }
 
 
-def _adsets(request: Request, panel: AdsPanel, units: np.ndarray) -> Iterator[dict]:
-    for unit in units.tolist():
-        campaign = str(panel.campaign_ids[unit])
-        start = panel.starts["targeting_change"][unit]
-        audience = "b" if 0 <= start <= request.last_day else "a"
-        for suffix, _ in _children(panel, unit):
-            yield {
-                "id": f"{campaign}{suffix}",
-                "campaign_id": campaign,
-                "name": f"Ad set {campaign[-6:]}-{suffix}",
-                "effective_status": "ACTIVE",
-                "optimization_goal": "OFFSITE_CONVERSIONS",
-                "targeting": {"custom_audiences": [{"id": f"{campaign[-6:]}{audience}"}]},
-            }
+def _ad(request: Request, panel: AdsPanel, unit: int) -> Iterator[dict[str, object]]:
+    campaign = str(panel.campaign_ids[unit])
+    creative = CREATIVE + _has_started(request, panel, "creative_change", unit)
+    for child in children(panel, unit):
+        yield {
+            "id": child_id(campaign, AD, child),
+            "campaign_id": campaign,
+            "adset_id": child_id(campaign, ADSET, child),
+            "name": f"Ad {campaign[-6:]}-{child + 1}",
+            "effective_status": "ACTIVE",
+            "creative": {"id": child_id(campaign, creative, child)},
+        }
 
 
-def _ads(request: Request, panel: AdsPanel, units: np.ndarray) -> Iterator[dict]:
-    for unit in units.tolist():
-        campaign = str(panel.campaign_ids[unit])
-        start = panel.starts["creative_change"][unit]
-        version = 2 if 0 <= start <= request.last_day else 1
-        for suffix, _ in _children(panel, unit):
-            yield {
-                "id": f"{campaign}9{suffix}",
-                "campaign_id": campaign,
-                "adset_id": f"{campaign}{suffix}",
-                "name": f"Ad {campaign[-6:]}-{suffix}",
-                "effective_status": "ACTIVE",
-                "creative": {"id": f"{campaign}{version}0{suffix}"},
-            }
+_EDGES: dict[str, Callable[[Request, AdsPanel, np.ndarray], list[str]]] = {
+    "insights": _insights,
+    "activities": _activities,
+    "campaigns": _entities(_campaign),
+    "adsets": _entities(_adset),
+    "ads": _entities(_ad),
+}

@@ -35,7 +35,7 @@ META_INSIGHTS_DAILY = fact(
     ("clicks_all", "BIGINT", "All clicks."),
     ("link_clicks", "BIGINT", "Clicks on links."),
     ("ctr_pct", "DOUBLE", "Click rate in percent as sent."),
-    ("conversions", _MONEY, "Purchases under the account's attribution setting; NULL if none were named."),
+    ("conversions", _MONEY, "Purchases of one action type, account's attribution setting; 0 if none are named."),
     ("conversions_value", _MONEY, "Value of those purchases, major units."),
     ("conversion_action_type", "VARCHAR", "Which action type was counted."),
     ("conversions_1d_click", _MONEY, "Purchases, 1-day click."),

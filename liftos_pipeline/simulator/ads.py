@@ -21,17 +21,21 @@ from liftos_pipeline.simulator.scenario import Scenario
 SHOCK_SD = 0.20
 RESTATED_DAYS = 28
 _RESPONSES = ("targeting_change", "creative_change")
-_ID_BASE = {"meta": 120_210_000_000_000_000, "google_ads": 20_400_000_000}
-_ACCOUNT_BASE = {"meta": 810_000_000_000_000, "google_ads": 4_410_000_000}
+_CAMPAIGN_ID = {"meta": 120_210_000_000_000_000, "google_ads": 20_400_000_000}
+_ACCOUNT_ID = {"meta": 810_000_000_000_000, "google_ads": 4_410_000_000}
+_ID_SEEDS = 997
+"""Ids repeat after so many seeds; they keep the number of digits that the platforms use."""
 
 
 @dataclass(frozen=True, eq=False)
 class AdsPanel:
     """All campaigns of one platform. Arrays are (T, N) or (N,); money in USD; days are indices from the start.
 
-    ``starts``: day of each treatment per unit, -1 never. ``restate_u``: the uniform that settles how much of a day's
-    conversions are known at each age. ``stock``, ``stock_without_step``: saturated carry-over of spend with and
-    without the budget change. ``driven_scale``: orders per unit of ``stock`` without any response.
+    ``starts``: day of each treatment per unit, -1 never. ``share``: what the first of two children gets of its
+    campaign. ``delivered``: false on days without delivery, which the platform does not report at all.
+    ``conversions``: final claims; ``restate_u``: the uniform that settles how many of them are known at each age.
+    ``stock``, ``stock_without_step``: saturated carry-over of spend with and without the budget change.
+    ``driven_scale``: orders per unit of ``stock`` without any response.
     """
 
     platform: str
@@ -47,6 +51,7 @@ class AdsPanel:
     impressions: np.ndarray
     clicks: np.ndarray
     frequency: np.ndarray
+    delivered: np.ndarray
     quality_score: np.ndarray
     conversions: np.ndarray
     restate_u: np.ndarray
@@ -59,29 +64,42 @@ class AdsPanel:
     responses: dict[str, np.ndarray]
     exposure: float
 
-    def reported(self, day: int, age_days: int, units: np.ndarray) -> np.ndarray:
-        """Conversions of ``day`` that the platform shows ``age_days`` later: Binomial(final, 1 - .4 exp(-age / 4))."""
-        share = 1.0 if age_days >= RESTATED_DAYS else 1.0 - 0.4 * np.exp(-age_days / 4.0)
-        final = self.conversions[day, units]
-        return binomial_quantile(self.restate_u[day, units], final, np.full(final.shape, share))
+    def reported(self, days: slice, age_days: np.ndarray, units: np.ndarray) -> np.ndarray:
+        """Conversions that the platform shows at some age: Binomial(final, 1 - .4 exp(-age / 4)), all in the end.
+
+        Parameters
+        ----------
+        days : slice of D days
+        age_days : ndarray, shape (D,)
+        units : ndarray of int, shape (U,)
+
+        Returns
+        -------
+        ndarray, shape (D, U). Never falls with age.
+        """
+        share = np.where(age_days >= RESTATED_DAYS, 1.0, 1.0 - 0.4 * np.exp(-np.asarray(age_days) / 4.0))
+        final = self.conversions[days][:, units]
+        shares = np.broadcast_to(share[:, None], final.shape)
+        return binomial_quantile(self.restate_u[days][:, units], final, shares)
 
     def means(self, without: str | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Expected orders and expected final reported conversions, shape (T, N), without one treatment if named."""
+        """Expected orders and expected final claims, shape (T, N), without one treatment if named."""
         stock = self.stock_without_step if without == "budget_change" else self.stock
         response = sum(
             (path for kind, path in self.responses.items() if kind != without), np.zeros_like(self.stock)
         )
         driven = self.driven_scale * stock * np.exp(response)
         claimed = -np.expm1(-self.exposure * stock)
-        return self.organic_mean + driven, driven + claimed * self.organic_mean
+        return self.organic_mean + driven, (driven + claimed * self.organic_mean) * self.delivered
 
 
 def ads_panel(scenario: Scenario, seed: int, platform: str, env: Environment) -> AdsPanel:
     """Draw one platform's campaigns.
 
-    organic = organic_orders * exp(alpha + .15 quality + demand + shock); driven = driven_orders * exp(alpha +
-    demand + .5 shock + responses) * saturation(carry-over of spend); orders ~ Poisson of both; the platform claims
-    the driven orders and each organic one with probability 1 - exp(-exposure * saturation).
+    organic = organic_orders * exp(alpha + quality_lift * quality + demand + shock); driven = driven_orders *
+    exp(alpha + demand + .5 shock + responses) * saturation(carry-over of spend); orders ~ Poisson of both; on days
+    of delivery the platform claims the driven orders and each organic one with probability
+    1 - exp(-exposure * saturation).
     """
     n, n_days = scenario.campaigns_per_platform, len(env.days)
     fixed = stream(seed, f"{platform}.units")
@@ -104,7 +122,8 @@ def ads_panel(scenario: Scenario, seed: int, platform: str, env: Environment) ->
     running = stream(seed, f"{platform}.pause").random((n_days, n)) >= scenario.pause_rate
     stepped = np.arange(n_days)[:, None] >= np.where(starts["budget_change"] < 0, n_days, starts["budget_change"])
     spend_without = np.exp(base_log) * running
-    spend = np.round(spend_without * np.exp(dose * stepped), 2)
+    lift = np.where(stepped, np.exp(dose), 1.0)
+    spend = np.round(spend_without * lift, 2)
     stock = saturate(carry_over(spend, keep), spend_level)
     stock_without = saturate(carry_over(np.round(spend_without, 2), keep), spend_level)
     responses = {}
@@ -113,35 +132,35 @@ def ads_panel(scenario: Scenario, seed: int, platform: str, env: Environment) ->
         strength = tau * np.maximum(1.0 + 0.3 * quality + 0.25 * shift[kind], 0.0)
         responses[kind] = response_path(n_days, starts[kind], strength, rise, decay)
 
-    demand = env.demand[:, None]
-    organic = scenario.organic_orders * np.exp(alpha + 0.15 * quality + demand + shock)
-    driven_scale = scenario.driven_orders * np.exp(alpha + demand + 0.5 * shock)
+    demand = np.exp(env.demand)[:, None]
+    half_shock = np.exp(0.5 * shock)
+    organic = scenario.organic_orders * np.exp(alpha + scenario.quality_lift * quality) * demand * half_shock**2
+    driven_scale = scenario.driven_orders * np.exp(alpha) * demand * half_shock
     driven = driven_scale * stock * np.exp(responses["targeting_change"] + responses["creative_change"])
     counts = stream(seed, f"{platform}.driven").poisson(driven)
     organic_counts = stream(seed, f"{platform}.organic").poisson(organic)
     exposure = scenario.exposure[platform]
-    claimed = binomial_quantile(
-        stream(seed, f"{platform}.claim").random((n_days, n)), organic_counts, -np.expm1(-exposure * stock)
-    )
+    claimed = stream(seed, f"{platform}.claim").binomial(organic_counts, -np.expm1(-exposure * stock))
     impressions, clicks, frequency = _delivery(seed, platform, env, spend, spend_level, quality, starts)
     value_noise = stream(seed, f"{platform}.value").standard_normal((n_days, n))
     level = scenario.order_value_usd * np.exp(0.2 * fixed.standard_normal(n))
     return AdsPanel(
         platform=platform,
-        account_ids=np.array([str(_ACCOUNT_BASE[platform] + 7_919 * a + seed) for a in account]),
-        campaign_ids=np.array([str(_ID_BASE[platform] + 1_000 * i + seed) for i in range(n)]),
+        account_ids=(_ACCOUNT_ID[platform] + 7_919 * account + seed % _ID_SEEDS).astype(str),
+        campaign_ids=(_CAMPAIGN_ID[platform] + 10_000_000 * (seed % _ID_SEEDS) + 1_000 * np.arange(n)).astype(str),
         quality=quality,
         share=share,
         has_two_children=two,
         starts=starts,
         dose=dose,
-        budget=np.round(np.ceil(spend_level * 1.6) * np.exp(dose * stepped), 0),
+        budget=np.round(np.ceil(spend_level * 1.6) * lift),
         spend=spend,
         impressions=impressions,
         clicks=clicks,
         frequency=frequency,
+        delivered=impressions > 0,
         quality_score=np.clip(np.round(6.0 + 1.6 * quality), 1, 10).astype(int),
-        conversions=counts + claimed,
+        conversions=(counts + claimed) * (impressions > 0),
         restate_u=stream(seed, f"{platform}.restate").random((n_days, n)),
         order_value=np.round(level * np.exp(0.08 * value_noise), 2),
         orders=counts + organic_counts,
@@ -166,7 +185,8 @@ def _adoptions(
     lagged = np.vstack([np.zeros((1, shock.shape[1])), shock[:-1]]) / SHOCK_SD
     starts = {}
     for kind, (c_shock, c_quality, c_macro) in scenario.selection.items():
-        log_hazard = c_shock * lagged + c_quality * quality + 0.5 * agency - 0.5
+        log_hazard = c_shock * lagged
+        log_hazard += c_quality * quality + 0.5 * agency - 0.5
         log_hazard += (c_macro * env.macro + 0.3 * env.rival)[:, None]
         uniforms = stream(seed, f"{platform}.adopt.{kind}").random(shock.shape)
         starts[kind] = first_hits(uniforms, scenario.base_hazard * np.exp(log_hazard), scenario.first_adoption_day)

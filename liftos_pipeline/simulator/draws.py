@@ -1,6 +1,7 @@
 """Random streams and the few recursions of the worlds.
 
-Every block of draws has its own stream and is drawn day by day, so that a longer world begins with the shorter one.
+Every block of draws has its own stream and is drawn day by day, so that a longer world begins with the shorter
+one.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import zlib
 
 import numpy as np
+
+from liftos_pipeline.errors import LiftosError
 
 
 def stream(seed: int, block: str) -> np.random.Generator:
@@ -55,21 +58,35 @@ def response_path(n_days: int, start: np.ndarray, tau: np.ndarray, rise: float, 
 
 
 def binomial_quantile(uniforms: np.ndarray, trials: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Smallest k with P(Binomial(trials, share) <= k) >= uniforms; grows with ``share`` at a fixed uniform."""
-    flat_u, flat_n = uniforms.ravel(), trials.ravel()
-    flat_p = np.broadcast_to(share, trials.shape).ravel()
-    result = np.where(flat_p >= 1.0, flat_n, 0)
-    open_cells = np.flatnonzero((flat_p < 1.0) & (flat_n > 0))
-    u, n, p = flat_u[open_cells], flat_n[open_cells], flat_p[open_cells]
-    mass = np.power(1.0 - p, n)
+    """Smallest k with P(Binomial(trials, share) <= k) >= uniforms; grows with ``share`` at a fixed uniform.
+
+    All arguments have one shape. The sum runs over the rarer of hits and misses, so that it starts at a mass that
+    a double can hold.
+    """
+    u, n, p = (np.ascontiguousarray(values).ravel() for values in (uniforms, trials, share))
+    by_misses = p > 0.5
+    rare = np.where(by_misses, 1.0 - p, p)
+    goal = np.where(by_misses, 1.0 - u, u)
+    mass = np.exp(n * np.log1p(-rare))
+    if np.any((mass == 0.0) & (n > 0)):
+        raise LiftosError(
+            "at most about 1,000 conversions per unit and day",
+            f"{int(n.max())} conversions",
+            "Lower the order volume of the scenario.",
+        )
     total = mass.copy()
     count = np.zeros(len(n), dtype=np.int64)
-    pending = np.flatnonzero((total < u) & (count < n))
+    pending = np.flatnonzero(_is_below(total, goal, by_misses) & (count < n))
     while len(pending):
         k = count[pending] + 1
-        mass[pending] *= (n[pending] - k + 1) / k * p[pending] / (1.0 - p[pending])
+        mass[pending] *= (n[pending] - k + 1) / k * rare[pending] / (1.0 - rare[pending])
         total[pending] += mass[pending]
         count[pending] = k
-        pending = pending[(total[pending] < u[pending]) & (k < n[pending])]
-    result[open_cells] = count
-    return result.reshape(trials.shape)
+        is_open = _is_below(total[pending], goal[pending], by_misses[pending]) & (k < n[pending])
+        pending = pending[is_open]
+    return np.where(by_misses, n - count, count).reshape(trials.shape)
+
+
+def _is_below(total: np.ndarray, goal: np.ndarray, by_misses: np.ndarray) -> np.ndarray:
+    """P(X <= k) >= u is P(misses <= n - k - 1) <= 1 - u: the tie falls on the other side."""
+    return np.where(by_misses, total <= goal, total < goal)

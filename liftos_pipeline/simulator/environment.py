@@ -18,8 +18,8 @@ _FOREVER = date(9999, 12, 31)
 
 @dataclass(frozen=True, eq=False)
 class Environment:
-    """Shared paths, each shape (T,): ``week`` and ``annual`` in log points, ``demand`` their sum with macro and rivals,
-    ``macro`` and ``rival`` in standard units. ``macro_past`` starts ``PAST_DAYS`` before the world."""
+    """Shared paths, each shape (T,): ``week`` and ``annual`` in log points, ``demand`` their sum with macro and
+    rivals, ``macro`` and ``rival`` in standard units. ``macro_past`` starts ``PAST_DAYS`` before the world."""
 
     days: np.ndarray
     week: np.ndarray

@@ -17,15 +17,17 @@ _SHOCK_SD = 0.20
 _RESPONSES = ("targeting_change", "creative_change")
 _JOINS_PER_LIST_DAY = 0.25
 _UNSUBSCRIBE_PER_SEND = 0.004
+_OLDEST_CONSENT_DAYS = 360
 
 
 @dataclass(frozen=True, eq=False)
 class ListsPanel:
     """All lists. Arrays are (T, L), (L,) or per person (P,); days are indices from the start.
 
-    ``starts``: first day on which a treatment shows in the schedule, -1 never. ``people_list``, ``joined``, ``left``:
-    list and days of each person (``left`` is a large number while subscribed). ``clicked`` and ``opened`` hold
-    (day, person) pairs.
+    ``starts``: first day on which a treatment shows in the schedule, -1 never. ``people_list``, ``consented``,
+    ``joined``, ``left``: list and days of each person; the first ones were brought into the account on the eve of
+    the world with an older consent; ``left`` is a large number while subscribed. ``received``, ``opened`` and
+    ``clicked`` hold (day, person) pairs, ordered by day.
     """
 
     list_ids: np.ndarray
@@ -33,6 +35,7 @@ class ListsPanel:
     starts: dict[str, np.ndarray]
     sends: np.ndarray
     people_list: np.ndarray
+    consented: np.ndarray
     joined: np.ndarray
     left: np.ndarray
     received: np.ndarray
@@ -53,7 +56,8 @@ class ListsPanel:
         response = sum(
             (path for kind, path in self.responses.items() if kind != without), np.zeros_like(self.stock)
         )
-        return self.organic_mean + self.driven_scale * stock * np.exp(response)
+        orders: np.ndarray = self.organic_mean + self.driven_scale * stock * np.exp(response)
+        return orders
 
 
 def lists_panel(scenario: Scenario, seed: int, env: Environment) -> ListsPanel:
@@ -77,7 +81,8 @@ def lists_panel(scenario: Scenario, seed: int, env: Environment) -> ListsPanel:
         tau, rise, decay = scenario.response[kind]
         strength = tau * np.maximum(1.0 + 0.3 * quality + 0.25 * shift[kind], 0.0)
         responses[kind] = response_path(n_days, starts[kind], strength, rise, decay)
-    organic = 0.5 * scenario.list_orders * np.exp(alpha + 0.15 * quality + env.demand[:, None] + shock)
+    level = alpha + scenario.quality_lift * quality
+    organic = 0.5 * scenario.list_orders * np.exp(level + env.demand[:, None] + shock)
     driven_scale = scenario.list_orders * np.exp(alpha + env.demand[:, None] + 0.5 * shock)
     driven = driven_scale * stock * np.exp(responses["targeting_change"] + responses["creative_change"])
     people = _people(scenario, seed, n_days, sends)
@@ -146,6 +151,8 @@ def _people(scenario: Scenario, seed: int, n_days: int, sends: np.ndarray) -> di
         [np.repeat(np.arange(n), scenario.subscribers_per_list), np.repeat(joined_list, times)]
     )
     joined = np.concatenate([np.full(at_start, -1), np.repeat(joined_day, times)])
+    older = stream(seed, "klaviyo.consents").integers(0, _OLDEST_CONSENT_DAYS, at_start)
+    consented = np.concatenate([-1 - older, joined[at_start:]])
     left = np.full(len(joined), _NEVER)
     events: dict[str, list[np.ndarray]] = {"received": [], "opened": [], "clicked": []}
     active = np.zeros((n_days, n), dtype=np.int64)
@@ -164,4 +171,5 @@ def _people(scenario: Scenario, seed: int, n_days: int, sends: np.ndarray) -> di
             events[name].append(np.column_stack([np.full(chosen.sum(), day), reached[chosen]]))
         left[reached[luck[:, 2] < _UNSUBSCRIBE_PER_SEND]] = day
     pairs = {name: np.concatenate(parts) for name, parts in events.items()}
-    return {"people_list": people_list, "joined": joined, "left": left, "active": active, **pairs}
+    people = {"people_list": people_list, "consented": consented, "joined": joined, "left": left}
+    return {**people, "active": active, **pairs}

@@ -41,7 +41,7 @@ _KNOWN = frozenset(FIELDS)
 _STATUSES = {"campaign": CAMPAIGN_STATUSES, "ad": AD_STATUSES}
 _PAGE_ROWS = 500
 _NONE: Row = {"value": "0"}
-_PREFERENCE = {name: position for position, name in enumerate(PURCHASES)}
+_PREFERENCE: Mapping[object, int] = {name: position for position, name in enumerate(PURCHASES)}
 
 
 def _params(query: Query, level: str) -> Mapping[str, str | int]:
@@ -129,7 +129,7 @@ def _put_purchases(columns: Columns, pull: Pull, rows: Sequence[Row]) -> None:
         columns.put(f"conversions_{window}", [b.get(window, "0") for b in bought], f"actions.{window}", 0)
     values = [row.get("action_values") for row in rows]
     paid = [
-        _purchase(pull, entries, i, kind) if entries and kind else _NONE
+        _purchase(pull, entries, i, {kind: 0}) if entries and kind else _NONE
         for i, (kind, entries) in enumerate(zip(kinds, values, strict=True))
     ]
     _put_named(columns, pull, "conversions_value", paid, "action_values.value")
@@ -141,17 +141,18 @@ def _put_named(columns: Columns, pull: Pull, column: str, entries: Sequence[Row]
         raise pull.malformed(field, None, "an amount", pc.index(pc.is_null(array), True).as_py())
 
 
-def _purchase(pull: Pull, entries: object, row: int, kind: object = None) -> Row:
-    """Entry of the preferred purchase type (of ``kind`` if given); zero if there is none."""
+def _purchase(pull: Pull, entries: object, row: int, ranks: Mapping[object, int] = _PREFERENCE) -> Row:
+    """Entry of the purchase type with the lowest rank; zero if there is none."""
     if not isinstance(entries, list):
         raise pull.malformed("actions", entries, "a list", row)
-    best, rank = _NONE, len(PURCHASES)
+    best, lowest = _NONE, len(PURCHASES)
     try:
         for entry in entries:
-            name = entry.get("action_type")
-            found = _PREFERENCE.get(name, rank)
-            if found < rank and (kind is None or name == kind):
-                best, rank = entry, found
+            rank = ranks.get(entry.get("action_type"), lowest)
+            if rank < lowest:
+                best, lowest = entry, rank
+                if rank == 0:
+                    break
     except (AttributeError, TypeError) as error:
         raise pull.malformed("actions", entries, "a list of objects with a name each", row) from error
     return best

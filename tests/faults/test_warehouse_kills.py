@@ -12,21 +12,18 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from tests.faults.warehouse_worker import GATES, KILLED_ROWS, PARTITION, UNITS, gate_rows
 
 from liftos_pipeline.warehouse import Warehouse
 from liftos_pipeline.warehouse.load import load_windows
 from liftos_pipeline.warehouse.publish import publish
 from liftos_pipeline.warehouse.results import replace_partitions
+from tests.faults.warehouse_worker import GATES, KILLED_ROWS, PARTITION, UNITS, gate_rows
 from tests.worlds import FIRST_DAY, clock, restated_window
 
 ROOT = Path(__file__).parents[2]
 SIGKILLED = -9
 LATEST_KILL_S = 1.0
-SEEDS = [
-    pytest.param(range(101, 104), id="3 kills"),
-    pytest.param(range(201, 221), id="20", marks=pytest.mark.faults),
-]
+SEEDS = [pytest.param(range(101, 104), id="3 kills"), pytest.param(range(201, 221), id="20", marks=pytest.mark.faults)]
 FACTS = "SELECT * EXCLUDE (run_id) FROM raw.meta_insights_daily"
 RECEIPTS = "SELECT source, stream, account_id, date_day, observed_at, rows_in, source_mode FROM ops.load_receipt"
 
@@ -109,6 +106,7 @@ def test_publish_killed(tmp_path: Path, seeds: range) -> None:
     warehouse = Warehouse(tmp_path, "simulated")
     replace_partitions(warehouse, GATES, {PARTITION: gate_rows(0, KILLED_ROWS)}, "run-0")
     publish(warehouse)
+    (tmp_path / ".publish-killed.duckdb").write_bytes(b"half a copy")
     for seed in seeds:
         killed(seed, "publish", tmp_path, 1000 * seed)
         assert_one_version(public_versions(warehouse))

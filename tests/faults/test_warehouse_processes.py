@@ -12,12 +12,12 @@ from typing import IO
 
 import duckdb
 import pytest
-from tests.faults.warehouse_worker import GATES, PARTITION, SHARED_ROWS, STOP, gate_rows
 
 from liftos_pipeline.errors import WarehouseError
 from liftos_pipeline.warehouse import Warehouse
 from liftos_pipeline.warehouse.publish import publish
 from liftos_pipeline.warehouse.results import replace_partitions
+from tests.faults.warehouse_worker import GATES, PARTITION, SHARED_ROWS, STOP, gate_rows
 
 ROOT = Path(__file__).parents[2]
 N_WRITERS, N_PARTITIONS, N_READERS = 4, 30, 2

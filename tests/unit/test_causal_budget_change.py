@@ -148,7 +148,13 @@ def test_wrong_calls_are_refused(change, options, message):
 
 
 def test_irregular_periods_are_refused():
-    frame = pd.DataFrame({"unit": "u", "day": pd.to_datetime(["2025-01-01 00:00:07", "2025-03-01"]), "spend": 1.0})
+    frame = pd.DataFrame(
+        {
+            "unit": "u",
+            "day": pd.to_datetime(["2025-01-01 00:00:07", "2025-01-02 00:00:00", "2025-03-01 00:00:00"]),
+            "spend": 1.0,
+        }
+    )
     with pytest.raises(LiftosError, match="periods that are equally spaced"):
         found(frame)
 

@@ -12,6 +12,7 @@ import pytest
 from liftos_pipeline.errors import AuthExpired
 from liftos_pipeline.platforms import SIMULATED_ORIGIN, simulated_app
 from liftos_pipeline.platforms.app import world_at
+from liftos_pipeline.platforms.loopback import serve
 from liftos_pipeline.schema import Window, source_columns
 from liftos_pipeline.settings import SIMULATED, Settings
 from liftos_pipeline.simulator import World
@@ -81,8 +82,8 @@ def test_meta_totals_are_the_worlds(level: str, world: World, simulated: Setting
     assert sum(row["impressions"] for row in rows) == int(panel.impressions[days].sum())
     assert sum(row["clicks_all"] for row in rows) == int(panel.clicks[days].sum())
     everyone = np.arange(panel.spend.shape[1])
-    reported = sum(int(panel.reported(d, days.stop - 1 - d, everyone).sum()) for d in range(days.stop))
-    assert sum(row["conversions"] for row in rows) == reported
+    ages = days.stop - 1 - np.arange(days.stop)
+    assert sum(row["conversions"] for row in rows) == int(panel.reported(days, ages, everyone).sum())
 
 
 @pytest.mark.parametrize("level", ["campaign", "ad_group"])
@@ -171,6 +172,21 @@ def test_links_of_meta_are_stored_without_their_token(simulated: Settings) -> No
     linked = [page for window in windows for page in window.pages if b'"next"' in (page.body or b"")]
     assert len(linked) > 3
     assert not any(b"access_token" in (page.body or b"") for page in linked)
+
+
+@pytest.mark.parametrize(
+    ("name", "stream"), [("meta", "insights_daily"), ("google_ads", "daily"), ("klaviyo", "events")]
+)
+def test_a_real_port_gives_the_same_rows(name: str, stream: str, world: World, simulated: Settings) -> None:
+    inside = pull(name, stream, simulated, LAST)
+    with serve(simulated_app(SCENARIO, SEED)) as url:
+        connection = SOURCES[name].connect(
+            Settings().as_simulated(world.accounts(), url), clock=CLOCK, transport=None, hash_key=HASH_KEY
+        )
+        accounts = SOURCES[name].accounts(simulated, connection)
+        outside = [SOURCES[name].stream(stream).fetch(connection, a, LAST, LAST, CLOCK) for a in accounts]
+        connection.close()
+    assert [window.rows.to_pylist() for window in outside] == [window.rows.to_pylist() for window in inside]
 
 
 @pytest.mark.parametrize(

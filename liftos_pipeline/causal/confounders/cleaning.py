@@ -30,6 +30,8 @@ def fill_gaps(values: Floats) -> Floats:
 
 def median_of_known(values: Floats) -> Floats:
     """Median over the last axis, NaN ignored; NaN where nothing is known."""
+    if values.shape[-1] == 0:
+        return np.full(values.shape[:-1], np.nan)
     ordered = np.sort(values, axis=-1)
     n_known = np.sum(~np.isnan(ordered), axis=-1)
     low = np.maximum((n_known - 1) // 2, 0)[..., None]

@@ -84,7 +84,7 @@ def segment(
     Bai (1997), Econometric Theory 13(3): sequential estimation and repartition.
     """
     whole = tested_stretches(values, np.arange(len(values), dtype=np.int64), start, stop)
-    found: list[Stretches] = []
+    found = [whole.where(np.zeros(len(whole.series), dtype=np.bool_))]
     current = whole
     while len(current.series):
         accepted = current.where(_accepted(current, alpha, min_size))

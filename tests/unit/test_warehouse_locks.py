@@ -1,0 +1,55 @@
+"""The side-file lock: readers together, a writer alone, and no writer starved."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from liftos_pipeline.warehouse.locks import file_lock
+
+
+def would_wait(path: Path, kind: int) -> bool:
+    """Whether a newcomer would have to wait for this kind of lock."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+@pytest.mark.parametrize(
+    ("exclusive", "reader_waits", "writer_waits"), [(False, False, True), (True, True, True)], ids=["reader", "writer"]
+)
+def test_who_waits_for_whom(tmp_path: Path, exclusive: bool, reader_waits: bool, writer_waits: bool) -> None:
+    with file_lock(tmp_path, exclusive=exclusive):
+        assert would_wait(tmp_path / "lock", fcntl.LOCK_SH) is reader_waits
+        assert would_wait(tmp_path / "lock", fcntl.LOCK_EX) is writer_waits
+    assert would_wait(tmp_path / "lock", fcntl.LOCK_EX) is False
+
+
+def test_reader_that_comes_after_a_waiting_writer_goes_after_it(tmp_path: Path) -> None:
+    order: list[str] = []
+
+    def take(name: str, exclusive: bool) -> None:
+        with file_lock(tmp_path, exclusive=exclusive):
+            order.append(name)
+
+    writer = threading.Thread(target=take, args=("writer", True))
+    late_reader = threading.Thread(target=take, args=("late reader", False))
+    with file_lock(tmp_path, exclusive=False):
+        writer.start()
+        while not would_wait(tmp_path / "turnstile", fcntl.LOCK_EX):
+            pass
+        late_reader.start()
+        late_reader.join(timeout=0.2)
+        assert order == []
+    writer.join()
+    late_reader.join()
+    assert order == ["writer", "late reader"]

@@ -1,0 +1,70 @@
+"""A warehouse that cannot be used says what was expected, what was found, and the way out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from liftos_pipeline.errors import WarehouseError
+from liftos_pipeline.schema import SCHEMA_VERSION, TABLES
+from liftos_pipeline.warehouse import Warehouse
+
+
+def created(home: Path, mode: str = "simulated") -> Warehouse:
+    warehouse = Warehouse(home, mode)
+    with warehouse.write():
+        pass
+    return warehouse
+
+
+def test_first_opening_creates_every_table_of_the_schema(tmp_path: Path) -> None:
+    with created(tmp_path).read() as connection:
+        rows = connection.execute(
+            "SELECT table_schema || '.' || table_name, list(column_name ORDER BY ordinal_position) "
+            "FROM information_schema.columns GROUP BY 1"
+        ).fetchall()
+        zone = connection.execute("SELECT current_setting('TimeZone')").fetchall()
+    assert dict(rows) == {name: [column.name for column in table.columns] for name, table in TABLES.items()}
+    assert zone == [("UTC",)]
+
+
+def test_reader_cannot_write(tmp_path: Path) -> None:
+    with created(tmp_path).read() as connection, pytest.raises(Exception, match="read-only"):
+        connection.execute("DELETE FROM ops.home")
+
+
+def test_newer_warehouse_is_refused_and_left_alone(tmp_path: Path) -> None:
+    warehouse = created(tmp_path)
+    with warehouse.write() as connection:
+        connection.execute("UPDATE ops.home SET schema_version = schema_version + 1")
+    before = warehouse.working_file.read_bytes()
+    words = rf"version {SCHEMA_VERSION} or older; found version {SCHEMA_VERSION + 1}. Update liftos-pipeline"
+    for opening in ("read", "write"):
+        with pytest.raises(WarehouseError, match=words), getattr(Warehouse(tmp_path, "simulated"), opening)():
+            pass
+    assert warehouse.working_file.read_bytes() == before
+
+
+@pytest.mark.parametrize(("first", "second"), [("simulated", "live"), ("live", "simulated")])
+def test_home_of_the_other_mode_is_refused(tmp_path: Path, first: str, second: str) -> None:
+    created(tmp_path, first)
+    words = rf"expected a {second} home; found .*, which holds {first} data. Set LIFTOS_HOME"
+    for opening in ("read", "write"):
+        with pytest.raises(WarehouseError, match=words), getattr(Warehouse(tmp_path, second), opening)():
+            pass
+
+
+def test_damaged_file_is_named(tmp_path: Path) -> None:
+    warehouse = created(tmp_path)
+    warehouse.working_file.write_bytes(b"no database " * 1000)
+    with pytest.raises(WarehouseError, match=r"opens at .*liftos\.duckdb.*restore it"), warehouse.write():
+        pass
+
+
+def test_lock_is_free_after_a_failure_inside(tmp_path: Path) -> None:
+    warehouse = created(tmp_path)
+    with pytest.raises(ZeroDivisionError), warehouse.write():
+        _ = 1 / 0
+    with warehouse.write() as connection:
+        assert connection.execute("SELECT source_mode FROM ops.home").fetchall() == [("simulated",)]
