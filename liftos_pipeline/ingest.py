@@ -3,7 +3,6 @@ loaded. The only place outside ``defs`` that opens a connection to a platform.""
 
 from __future__ import annotations
 
-import gc
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ HISTORY_STEP_DAYS = 7
 _BATCH_ROWS = 50_000
 _BATCH_WINDOWS = 60
 _LONGEST_WINDOW_DAYS = 31
+_BEGINNING = date(2000, 1, 1)
 _SIMULATED_KEY = b"simulated"
 
 
@@ -143,15 +143,17 @@ def plan_pulls(
                 continue
             pull = _pull_at(stream, step, oldest, clocks)
             pulls.append(pull)
-            for day in _range(pull.start, pull.end):
+            for day in _range(pull.start if stream.mode == "window" else pull.end, pull.end):
                 clocks[day].append(pull.observed_at)
     return pulls
 
 
 def _pull_at(stream: Stream, step: date, oldest: date, clocks: Mapping[date, Sequence[datetime]]) -> Pull:
     observed_at = end_of(step)
+    if stream.mode == "upsert":
+        return Pull(observed_at, _last_seen(clocks, observed_at), step)
     start = max(oldest, step - timedelta(days=stream.restatement_days - 1))
-    if stream.mode != "snapshot":
+    if stream.mode == "window":
         missing = [day for day in _range(oldest, step) if not _is_seen(clocks.get(day, ()), observed_at)]
         start = min([start, *missing[:1]])
     if stream.reaches_back_days is not None:
@@ -161,6 +163,11 @@ def _pull_at(stream: Stream, step: date, oldest: date, clocks: Mapping[date, Seq
 
 def _is_history_step(day: date, first_day: date) -> bool:
     return (day - first_day).days % HISTORY_STEP_DAYS == HISTORY_STEP_DAYS - 1
+
+
+def _last_seen(clocks: Mapping[date, Sequence[datetime]], by: datetime) -> date:
+    """Day of the newest pull; a first pull of keyed changes goes back to the beginning."""
+    return max((day for day, at in clocks.items() if _is_seen(at, by)), default=_BEGINNING)
 
 
 def _is_seen(clocks: Iterable[datetime], by: datetime) -> bool:
@@ -176,7 +183,9 @@ def _live_pulls(
 ) -> list[Pull]:
     newest = min(days[-1], last_ended_day(now.replace(tzinfo=UTC)))
     wanted = set(_range(newest - timedelta(days=stream.restatement_days - 1), newest))
-    if stream.mode != "snapshot":
+    if stream.mode == "upsert":
+        return [Pull(now, min(_last_seen(seen, now), newest), newest)]
+    if stream.mode == "window":
         oldest = days[0] - timedelta(days=look_back_days - 1)
         wanted |= {day for day in _range(oldest, newest) if not seen.get(day)}
     if stream.reaches_back_days is not None:
@@ -255,7 +264,6 @@ def _run(
             batch.clear()
 
     try:
-        gc.disable()  # parsed pages are trees; walking them for cycles costs more than reading them
         for pull, account in tasks:
             if connection is None or pull.observed_at != clock:
                 _close(connection)
@@ -264,7 +272,6 @@ def _run(
             if len(batch) >= _BATCH_WINDOWS or sum(len(window.rows) for window in batch) >= _BATCH_ROWS:
                 flush()
     finally:
-        gc.enable()
         _close(connection)
         flush()
     return PullSummary(len(tasks), *totals)
