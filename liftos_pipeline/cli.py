@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -19,6 +19,9 @@ from rich.table import Table
 from liftos_pipeline import __version__
 from liftos_pipeline.errors import LiftosError
 from liftos_pipeline.settings import CREDENTIALS, OPTIONAL_CREDENTIALS, Settings, last_ended_day, load_settings
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DEMO_DAYS = 180
 
@@ -176,6 +179,114 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
             return
         for name, value in facts.items():
             out.print(f"{name:14s}{value}", highlight=False, soft_wrap=True, markup=False)
+
+
+@app.command()
+def estimate(
+    method: Annotated[str, typer.Argument(help="Estimator, for example doubly_robust.")],
+    file: Annotated[Path, typer.Argument(help="Parquet or CSV file.")],
+    outcome: Annotated[str, typer.Option(help="Column of the outcome.")],
+    treatment: Annotated[str, typer.Option(help="Column of the treatment, 0 or 1.")],
+    unit: Annotated[str | None, typer.Option(help="Column of the unit; each row is one if not given.")] = None,
+    period: Annotated[str | None, typer.Option(help="Column of the period.")] = None,
+    covariates: Annotated[str, typer.Option(help="Columns, comma-separated.")] = "",
+    instruments: Annotated[str, typer.Option(help="Columns, comma-separated.")] = "",
+    estimand: Annotated[str | None, typer.Option(help="ate, att or overlap.")] = None,
+    level: Annotated[float, typer.Option(help="Level of the interval.")] = 0.95,
+    seed: Annotated[int, typer.Option(help="Seed of folds and draws.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Estimate one effect from a file.
+
+    Example: liftos estimate doubly_robust panel.parquet --outcome y --treatment d --unit id --covariates x1,x2
+    """
+    with clear_errors():
+        from liftos_pipeline.causal import Panel
+        from liftos_pipeline.causal import estimate as estimate_effect
+
+        frame = _read_file(file)
+        if unit is None:
+            unit = "row"
+            frame = frame.assign(row=range(len(frame)))
+        panel = Panel.from_frame(
+            frame,
+            outcome=outcome,
+            treatment=treatment,
+            unit=unit,
+            period=period,
+            covariates=_names(covariates),
+            instruments=_names(instruments),
+        )
+        options = {} if estimand is None else {"estimand": estimand}
+        result = estimate_effect(method, panel, level=level, seed=seed, **options)
+        if as_json:
+            print(json.dumps(result.to_row(), default=str))  # noqa: T201
+        else:
+            print(result.summary())  # noqa: T201
+        if result.refused is not None:
+            raise typer.Exit(1)
+
+
+@app.command()
+def detect(
+    detector: Annotated[str, typer.Argument(help="Detector, for example budget_change.")],
+    file: Annotated[Path, typer.Argument(help="Parquet or CSV file.")],
+    unit: Annotated[str, typer.Option(help="Column of the unit.")],
+    period: Annotated[str, typer.Option(help="Column of the day.")],
+    value: Annotated[str, typer.Option(help="Column of the value.")],
+    seed: Annotated[int, typer.Option(help="Seed.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Run one detector on a file.
+
+    Example: liftos detect budget_change spend.csv --unit campaign --period day --value spend
+    """
+    with clear_errors():
+        from liftos_pipeline.causal import detect as run_detector
+
+        found = run_detector(detector, _read_file(file), unit=unit, period=period, value=value, seed=seed)
+        if as_json:
+            tables = {"table": found.table, "events": found.events}
+            records = {
+                name: json.loads(rows.to_json(orient="records", date_format="iso"))
+                for name, rows in tables.items()
+            }
+            print(json.dumps(records))  # noqa: T201
+        else:
+            print(found.table.to_string(index=False))  # noqa: T201
+            print(found.events.to_string(index=False))  # noqa: T201
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _read_file(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    readers = {".parquet": pd.read_parquet, ".csv": pd.read_csv}
+    if path.suffix not in readers or not path.is_file():
+        raise LiftosError("a Parquet or CSV file", str(path), "Give the path of a .parquet or .csv file.")
+    return readers[path.suffix](path)
+
+
+@app.command()
+def benchmark(records: Annotated[int, typer.Option(help="Raw rows.")] = 5_000_000) -> None:
+    """Time raw rows to panel."""
+    from liftos_pipeline.benchmarks.transformation import measure
+
+    times = measure(records)
+    table = Table(title="raw rows to panel")
+    for name in ("raw rows", "panel", "records/s", "scan of the same rows", "dbt start", "dbt run"):
+        table.add_column(name, justify="right")
+    cells = (
+        f"{times.records:,}",
+        f"{times.panel_s:.2f} s",
+        f"{times.records_per_s:,.0f}",
+        f"{times.scan_s:.2f} s",
+    )
+    table.add_row(*cells, f"{times.dbt_start_s:.1f} s", f"{times.dbt_run_s:.1f} s")
+    out.print(table)
 
 
 def _newest(settings: Settings) -> str | None:

@@ -122,7 +122,8 @@ def _outcome(run_id: str, result: ExecuteInProcessResult) -> RunOutcome:
             codes.append(errors.GateRefused.exit_code)
     for event in result.all_events:
         if event.event_type_value == "STEP_FAILURE":
-            name, text = _root(event.step_failure_data.error)
+            error = event.step_failure_data.error
+            name, text = _root(error) if error is not None else ("", "no error was recorded")
             known = getattr(errors, name, None)
             codes.append(known.exit_code if known is not None else errors.PlatformError.exit_code)
             messages.append(f"{event.step_key}: {text}")
@@ -134,4 +135,5 @@ def _root(error: SerializableErrorInfo) -> tuple[str, str]:
     while error.cause is not None:
         error = error.cause
     lines = [line for line in error.message.strip().splitlines() if line.strip()]
-    return error.cls_name, lines[0].split(": ", 1)[-1] if lines else error.cls_name
+    name = error.cls_name or ""
+    return name, lines[0].split(": ", 1)[-1] if lines else name

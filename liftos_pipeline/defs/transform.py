@@ -8,7 +8,6 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, dbt_assets
 
 from liftos_pipeline.defs.dbt_project import DBT_PROJECT
-from liftos_pipeline.defs.partitions import daily, one_run
 from liftos_pipeline.defs.presentation import OWNERS
 from liftos_pipeline.errors import LiftosError
 from liftos_pipeline.settings import load_settings
@@ -40,12 +39,10 @@ if not DBT_PROJECT.manifest_path.exists():
 @dbt_assets(
     manifest=DBT_PROJECT.manifest_path,
     project=DBT_PROJECT,
-    partitions_def=daily,
-    backfill_policy=one_run,
     dagster_dbt_translator=Translator(settings=DagsterDbtTranslatorSettings(enable_asset_checks=True)),
 )
 def transformations(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator:
-    """Build what depends on the raw tables."""
+    """Build what depends on the raw tables. The models hold every version of every day: they have no partitions."""
     target = load_settings().home / "dbt" / context.run.run_id
     yield from dbt.cli(["build"], context=context, target_path=target).stream()
     shutil.rmtree(target)

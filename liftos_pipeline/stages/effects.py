@@ -15,7 +15,7 @@ from liftos_pipeline.stages.roles import ROLES
 
 PRIMARY_METHOD = "doubly_robust"
 METHODS: dict[str, dict[str, object]] = {
-    "difference_in_means": {},
+    "difference_in_means": {"estimand": "att"},
     "ipw": {"estimand": "att"},
     PRIMARY_METHOD: {"estimand": "att"},
 }

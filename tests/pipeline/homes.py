@@ -24,7 +24,12 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 
 def liftos(home: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [str(LIFTOS), *arguments], env=environment(home, **more), capture_output=True, text=True, timeout=500, check=False
+        [str(LIFTOS), *arguments],
+        env=environment(home, **more),
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
     )
 
 

@@ -27,7 +27,9 @@ mutation($params: LaunchBackfillParams!) {
     ... on PythonError { message }
   }
 }"""
-STATUS = "query($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } } }"
+STATUS = (
+    "query($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } } }"
+)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +97,7 @@ def _ask(address: str, query: str, variables: dict[str, object]) -> dict:
     return answer["data"]
 
 
-def test_a_backfill_from_the_user_interface_succeeds(user_interface: str, quiet_home: Path) -> None:
+def test_a_backfill_from_the_user_interface_succeeds(user_interface: str) -> None:
     """Two result assets over one past day, through the daemon's queue."""
     assets = [{"path": ["causal", "effect_estimates"]}, {"path": ["causal", "attribution"]}]
     params = {"assetSelection": assets, "partitionNames": [LAST], "title": "test"}
@@ -104,7 +106,9 @@ def test_a_backfill_from_the_user_interface_succeeds(user_interface: str, quiet_
     states: list[str] = []
 
     def ended() -> bool:
-        states.append(_ask(user_interface, STATUS, {"id": launched["backfillId"]})["partitionBackfillOrError"]["status"])
+        states.append(
+            _ask(user_interface, STATUS, {"id": launched["backfillId"]})["partitionBackfillOrError"]["status"]
+        )
         return states[-1] in {"COMPLETED_SUCCESS", "COMPLETED_FAILED", "FAILED", "COMPLETED", "CANCELED"}
 
     _wait_until(ended, 240)

@@ -18,7 +18,12 @@ from tests.pipeline.homes import liftos
         (("run", "--date", "yesterday"), {}, 2, "expected a date as YYYY-MM-DD; found 'yesterday'"),
         (("run", "--from", "2026-05-01"), {}, 2, "expected --from and --to together"),
         (("run", "--from", "2026-05-02", "--to", "2026-05-01"), {}, 2, "a first day that is not after the last"),
-        (("run", "--date", "2026-05-01"), {"META_ACCESS_TOKEN": "x"}, 2, "META_ACCESS_TOKEN without META_AD_ACCOUNT_IDS"),
+        (
+            ("run", "--date", "2026-05-01"),
+            {"META_ACCESS_TOKEN": "x"},
+            2,
+            "META_ACCESS_TOKEN without META_AD_ACCOUNT_IDS",
+        ),
         (("run", "--date", "2026-05-01"), {"LIFTOS_SCENARIO": "nowhere"}, 2, "scenario 'nowhere'"),
         (("run", "--date", "2026-05-01"), {"LIFTOS_LOOK_BACK_DAYS": "many"}, 2, "a valid LIFTOS_LOOK_BACK_DAYS"),
         (("run", "--date", "2026-05-01"), {"LIFTOS_HOME": "/proc/liftos"}, 3, "a home that can be written"),

@@ -15,7 +15,10 @@ from tests.pipeline.conftest import FIRST, LAST
 from tests.pipeline.homes import differences, liftos, start_run
 
 LAST_RAW_STEP = "raw__meta_insights_daily"
-KILLS = [pytest.param([101, 102, 103], id="3 kills"), pytest.param(list(range(201, 221)), id="20", marks=pytest.mark.faults)]
+KILLS = [
+    pytest.param([101, 102, 103], id="3 kills"),
+    pytest.param(list(range(201, 221)), id="20", marks=pytest.mark.faults),
+]
 
 
 def test_two_runs_at_once_beside_a_reader_equal_the_range_run(quiet_home: Path, tmp_path: Path) -> None:

@@ -147,7 +147,9 @@ def test_empty_day_has_a_receipt_and_takes_away_what_stood(warehouse: Warehouse)
 def test_accounts_do_not_touch_each_other(warehouse: Warehouse) -> None:
     load_windows(warehouse, [restated_window(D1, account="other"), restated_window(D1)], "run")
     load_windows(warehouse, [replace_rows(restated_window(D1), [], observed_at=clock(D2))], "run")
-    left = fetch(warehouse, "SELECT DISTINCT account_id FROM raw.meta_insights_daily WHERE observed_to = '9999-12-31'")
+    left = fetch(
+        warehouse, "SELECT DISTINCT account_id FROM raw.meta_insights_daily WHERE observed_to = '9999-12-31'"
+    )
     assert left == [("other",)]
 
 

@@ -25,7 +25,9 @@ def would_wait(path: Path, kind: int) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("exclusive", "reader_waits", "writer_waits"), [(False, False, True), (True, True, True)], ids=["reader", "writer"]
+    ("exclusive", "reader_waits", "writer_waits"),
+    [(False, False, True), (True, True, True)],
+    ids=["reader", "writer"],
 )
 def test_who_waits_for_whom(tmp_path: Path, exclusive: bool, reader_waits: bool, writer_waits: bool) -> None:
     with file_lock(tmp_path, exclusive=exclusive):

@@ -1,0 +1,45 @@
+"""The README's tables are the registers'."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from liftos_pipeline.causal import DETECTORS, ESTIMATORS
+from liftos_pipeline.cli import app
+from liftos_pipeline.schema import RESULT_TABLES
+from liftos_pipeline.settings import CREDENTIALS, Settings
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+
+
+def first_column(heading: str) -> set[str]:
+    """Names in the first column of the table whose first header cell is ``heading``."""
+    table = README.split(f"| {heading} |", 1)[1].split("\n\n", 1)[0]
+    return set(re.findall(r"^\| `([^`]+)`", table, re.MULTILINE))
+
+
+def test_estimators_and_detectors() -> None:
+    assert first_column("estimator") == set(ESTIMATORS)
+    assert first_column("detector") == set(DETECTORS)
+
+
+def test_commands() -> None:
+    commands = {command.callback.__name__ for command in app.registered_commands}
+    assert set(re.findall(r"^\| `liftos (\w+)`", README, re.MULTILINE)) == commands
+
+
+def test_settings_are_real_and_credentials_are_all_named() -> None:
+    named = set(re.findall(r"`((?:LIFTOS|META|GOOGLE_ADS|KLAVIYO|FRED)_[A-Z_]+)`", README))
+    assert {name.lower() for name in named} <= set(Settings.model_fields)
+    assert {name for names in CREDENTIALS.values() for name in names} <= named
+
+
+def test_result_tables_are_documented() -> None:
+    assert {table.full_name for table in RESULT_TABLES} <= first_column("table")
+
+
+def test_make_targets_exist() -> None:
+    makefile = (Path(__file__).parents[2] / "Makefile").read_text()
+    for target in re.findall(r"`make ([a-z-]+)`", README):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
