@@ -1,5 +1,5 @@
-"""``kill -9`` at random moments of a load, a partition replace and a publish. The state left behind is one that was
-committed whole, and after the next run it equals an undisturbed run's."""
+"""``kill -9`` at random moments of a load, a partition replace and a publish. What is left was committed whole,
+and after the next run it equals an undisturbed run's."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ from tests.worlds import FIRST_DAY, clock, restated_window
 ROOT = Path(__file__).parents[2]
 SIGKILLED = -9
 LATEST_KILL_S = 1.0
-SEEDS = [pytest.param(range(101, 104), id="3 kills"), pytest.param(range(201, 221), id="20", marks=pytest.mark.faults)]
+SEEDS = [
+    pytest.param(range(101, 104), id="3 kills"),
+    pytest.param(range(201, 221), id="20", marks=pytest.mark.faults),
+]
 FACTS = "SELECT * EXCLUDE (run_id) FROM raw.meta_insights_daily"
 RECEIPTS = "SELECT source, stream, account_id, date_day, observed_at, rows_in, source_mode FROM ops.load_receipt"
 

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import pyarrow as pa
 import pytest
@@ -32,7 +33,9 @@ def fetch(warehouse: Warehouse, query: str) -> list[tuple]:
         return sorted(connection.execute(query).fetchall(), key=repr)
 
 
-def entity_window(table: Table, mode: str, day: date, rows: list[dict[str, str]]) -> Window:
+def entity_window(
+    table: Table, mode: Literal["snapshot", "upsert"], day: date, rows: list[dict[str, str]]
+) -> Window:
     schema = table.arrow(source_columns(table))
     full = [{"account_id": ACCOUNT, **row} for row in rows]
     source, stream = table.name.split("_", 1)
@@ -147,7 +150,9 @@ def test_empty_day_has_a_receipt_and_takes_away_what_stood(warehouse: Warehouse)
 def test_accounts_do_not_touch_each_other(warehouse: Warehouse) -> None:
     load_windows(warehouse, [restated_window(D1, account="other"), restated_window(D1)], "run")
     load_windows(warehouse, [replace_rows(restated_window(D1), [], observed_at=clock(D2))], "run")
-    left = fetch(warehouse, "SELECT DISTINCT account_id FROM raw.meta_insights_daily WHERE observed_to = '9999-12-31'")
+    left = fetch(
+        warehouse, "SELECT DISTINCT account_id FROM raw.meta_insights_daily WHERE observed_to = '9999-12-31'"
+    )
     assert left == [("other",)]
 
 
