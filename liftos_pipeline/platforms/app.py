@@ -59,7 +59,15 @@ def _world(scenario: Scenario, seed: int, n_days: int) -> World:
 
 
 def world_at(scenario: Scenario, seed: int, clock: datetime) -> World:
-    """World that has reached the clock, at most ``HORIZON_DAYS`` long."""
+    """World that has reached the clock, at most ``HORIZON_DAYS`` long; drawn once per length.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    seed : int
+    clock : datetime
+        With a time zone; every day that has begun before it is there.
+    """
     begun = ((clock - timedelta(microseconds=1)).date() - scenario.start).days + 1
     steps = max(1, -(-begun // WORLD_STEP_DAYS))
     return _world(scenario, seed, min(HORIZON_DAYS, steps * WORLD_STEP_DAYS))

@@ -49,11 +49,7 @@ def download(request: Request) -> Response:
     if request.path != "/graph/fredgraph.csv" or series not in request.world.accounts()["fred"]:
         return Response(404, b"<html><body>Not found</body></html>", "text/html")
     first, last = _date(request.query, "cosd", date(1776, 7, 4)), _date(request.query, "coed", _FOREVER)
-    newest = {
-        day: value
-        for day, _, end, value in _series(request, series)
-        if end >= request.today and first <= day <= last
-    }
+    newest = {day: value for day, _, _, value in _series(request, series) if first <= day <= last}
     lines = [f"observation_date,{series}", *(f"{day},{value}" for day, value in sorted(newest.items()))]
     return Response(200, ("\n".join(lines) + "\n").encode(), "application/csv")
 
@@ -78,7 +74,8 @@ def _whole(query: dict[str, str], name: str, default: int, least: int) -> int:
 
 
 def _series(request: Request, series: str) -> list[tuple[date, date, date, str]]:
-    """Date, realtime start and end, value as text, of what was published by the clock."""
+    """Date, realtime start and end, value as text, of what was published by the clock; the newest vintage of a
+    date comes last."""
     macro = request.world.macro
     columns = (
         macro[name].to_pylist() for name in ("series_id", "date", "realtime_start", "realtime_end", "value")

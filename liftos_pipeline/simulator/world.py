@@ -73,7 +73,20 @@ class World:
     def truth(self, through: date) -> pd.DataFrame:
         """Expected outcome with minus without each treatment on every treated unit-day: ``truth.effects``.
 
-        Same draws, one treatment off, the others as they are. Reported conversions are final ones.
+        Same draws, one treatment off, the others as they are. Orders are net of refunds, reported conversions are
+        final ones (NaN for lists, for which no platform claims any).
+
+        Parameters
+        ----------
+        through : date
+            Last day.
+
+        Returns
+        -------
+        DataFrame
+            One row per platform, unit_id, treatment_type and date_day from started_on: effect_on_orders,
+            effect_on_order_revenue (USD), effect_on_reported, effect_on_revenue_reported (USD), mean_orders,
+            mean_reported.
         """
         parts = []
         for platform in ("meta", "google_ads", "klaviyo"):

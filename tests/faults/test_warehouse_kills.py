@@ -1,5 +1,5 @@
-"""``kill -9`` at random moments of a load, a partition replace and a publish. The state left behind is one that was
-committed whole, and after the next run it equals an undisturbed run's."""
+"""``kill -9`` at random moments of a load, a partition replace and a publish. What is left was committed whole,
+and after the next run it equals an undisturbed run's."""
 
 from __future__ import annotations
 

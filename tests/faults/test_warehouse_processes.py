@@ -136,8 +136,8 @@ def count_probes(home: Path) -> int:
 
 
 def test_dbt_killed_in_the_middle_of_a_model_then_its_parent(dbt_project: Path) -> None:
-    """A killed dbt frees the lock and leaves no half table; one whose parent is killed finishes under its lock, and a
-    reader waits for it."""
+    """A killed dbt frees the lock and leaves no half table; one whose parent is killed finishes under its lock,
+    and a reader waits for it."""
     home, environment = dbt_project.parent / "home", dbt_environment(dbt_project)
     with subprocess.Popen(dbt_command(dbt_project), env=environment, stdout=subprocess.PIPE, text=True) as dbt:
         read_until(dbt.stdout, "START")

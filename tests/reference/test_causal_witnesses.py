@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from sklearn.linear_model import LogisticRegression
+from statsmodels.regression.linear_model import yule_walker
 
 from liftos_pipeline.causal import Panel, estimate
 from liftos_pipeline.causal.confounders.break_test import AR_ORDER, sup_lr
+from liftos_pipeline.causal.confounders.calibration import autoregressive_series
 from liftos_pipeline.causal.kernels.logit import fit_l1_logit
 from liftos_pipeline.causal.kernels.ridge import delete_fold_ridge
 from liftos_pipeline.causal.propensity.model import fit_propensity, panel_folds
@@ -110,13 +112,13 @@ def test_l1_logit_is_scikit_learns(penalty):
 
 
 def test_penalty_is_the_cross_validated_one_of_the_path():
-    """Refit every fold at every penalty of the grid: the chosen one has the smallest held-out loss."""
+    """Refit every fold by another solver: smallest held-out loss at the chosen penalty, scores out of fold."""
     panel = panel_of(frame_of(6, n_units=150))
     fit = fit_propensity(panel, 5, seed=1)
     X = (panel.X - panel.X.mean(axis=0)) / panel.X.std(axis=0)
 
-    def held_out(penalty: float) -> float:
-        total = 0.0
+    def held_out(penalty: float) -> tuple[float, np.ndarray]:
+        total, scores = 0.0, np.empty(panel.n_rows)
         for fold in range(5):
             train = fit.folds != fold
             model = LogisticRegression(
@@ -128,13 +130,16 @@ def test_penalty_is_the_cross_validated_one_of_the_path():
                 random_state=0,
             ).fit(X[train], panel.d[train])
             e = model.predict_proba(X[~train])[:, 1]
+            scores[~train] = e
             total -= np.sum(np.log(np.where(panel.d[~train] == 1, e, 1 - e)))
-        return total / panel.n_rows
+        return total / panel.n_rows, scores
 
-    assert fit.held_out_loss == pytest.approx(held_out(fit.penalty), abs=1e-5)
+    loss, scores = held_out(fit.penalty)
+    assert fit.held_out_loss == pytest.approx(loss, abs=1e-5)
+    np.testing.assert_allclose(fit.scores, scores, atol=SOLVER)
     step = 10 ** (3 / 15)
     for other in (fit.penalty / step, fit.penalty * step):
-        assert held_out(other) >= fit.held_out_loss - 1e-6
+        assert held_out(other)[0] >= fit.held_out_loss - 1e-6
 
 
 def test_delete_fold_regression_is_least_squares_per_fold():
@@ -195,30 +200,50 @@ def test_learners_agree_with_the_linear_one_where_the_world_is_linear(learner):
     assert other.estimate != linear.estimate
 
 
-def test_likelihood_ratio_is_the_regression_on_the_whitened_step():
-    """Given the fitted autoregression, the statistic is the squared slope over its variance from least squares."""
+def slow_sup_lr(series: np.ndarray) -> tuple[float, int, float]:
+    """The same test, one regression per date."""
+    n = len(series)
+    margin = max(int(np.ceil(0.05 * n)), AR_ORDER + 1)
+    dates = range(margin, n - margin + 1)
+
+    def around(values: np.ndarray, *splits: int) -> np.ndarray:
+        return np.concatenate([part - part.mean() for part in np.split(values, sorted(set(splits)))])
+
+    def best_split(values: np.ndarray) -> int:
+        return min(dates, key=lambda k: np.sum(around(values, k) ** 2))
+
+    split = best_split(series)
+    for _ in range(2):
+        phi = yule_walker(
+            around(series, split, best_split(around(series, split))),
+            AR_ORDER,
+            method="mle",
+            demean=False,
+            result_object=False,
+        )[0]
+
+        def whitened(values: np.ndarray, phi: np.ndarray = phi) -> np.ndarray:
+            lags = sum(phi[j] * values[AR_ORDER - 1 - j : n - 1 - j] for j in range(AR_ORDER))
+            return values[AR_ORDER:] - lags
+
+        target, constant = whitened(series), whitened(np.ones(n))
+        fits = {
+            k: sm.OLS(target, np.column_stack([constant, whitened((np.arange(n) >= k) * 1.0)])).fit()
+            for k in dates
+        }
+        split = min(dates, key=lambda k: fits[k].ssr)
+    best = fits[split]
+    variance = best.ssr / (n - AR_ORDER - 2 - AR_ORDER)
+    return float((target - target.mean()) @ (target - target.mean()) - best.ssr) / variance, split, best.params[1]
+
+
+def test_break_test_is_one_regression_per_date():
     rng = np.random.default_rng(10)
-    series = np.cumsum(rng.standard_normal(120)) * 0.05 + rng.standard_normal(120) + 0.8 * (np.arange(120) >= 70)
-    result = sup_lr(series[None, :], np.array([120]))
-    k = int(result.position[0])
-
-    def residuals(split: int) -> np.ndarray:
-        left, right = series[:split], series[split:]
-        return np.concatenate([left - left.mean(), right - right.mean()])
-
-    from statsmodels.regression.linear_model import yule_walker
-
-    before = yule_walker(residuals(k), AR_ORDER, method="mle", demean=False, result_object=False)[0]
-    assert result.persistence[0] == pytest.approx(before.sum(), rel=1e-6)
-    step = (np.arange(120) >= k).astype(float)
-
-    def whitened(values: np.ndarray) -> np.ndarray:
-        lags = sum(before[j] * values[AR_ORDER - 1 - j : 119 - j] for j in range(AR_ORDER))
-        return values[AR_ORDER:] - lags
-
-    fit = sm.OLS(whitened(series), np.column_stack([whitened(np.ones(120)), whitened(step)])).fit()
-    scale = fit.ssr / (120 - AR_ORDER - 2 - AR_ORDER)
-    assert result.size[0] == pytest.approx(fit.params[1], rel=1e-6)
-    assert result.statistic[0] == pytest.approx(
-        fit.params[1] ** 2 / (fit.bse[1] ** 2 / fit.scale * scale), rel=1e-6
-    )
+    series = autoregressive_series(0.7, 12, 80, rng)
+    series[6:, 50:] += 2.0
+    result = sup_lr(series, np.full(12, 80))
+    for row in range(12):
+        statistic, split, size = slow_sup_lr(series[row])
+        assert result.position[row] == split
+        assert result.statistic[row] == pytest.approx(statistic, rel=1e-6)
+        assert result.size[row] == pytest.approx(size, rel=1e-6)

@@ -23,6 +23,7 @@ from liftos_pipeline.causal.confounders.critical_values import (
     SERIES_LENGTHS,
     p_values,
 )
+from liftos_pipeline.causal.confounders.segmentation import segment
 from liftos_pipeline.errors import LiftosError
 
 N_DAYS = 120
@@ -66,6 +67,32 @@ def test_two_steps_are_both_found_in_order():
     assert days.tolist() == [45, 85]
     assert np.sign(result.events["size"]).tolist() == [1.0, -1.0]
     assert result.table["n_events"].tolist() == [2]
+
+
+def test_a_step_is_found_under_a_strong_week():
+    week = np.tile([0.6, 0.2, 0.0, 0.0, -0.2, -0.4, -0.2], 18)[:N_DAYS]
+    frame = spend({"u": [(60, 0.2)]})
+    frame["spend"] *= np.exp(week)
+    events = found(frame).events
+    assert events["date"].tolist() == [pd.Timestamp("2025-03-01") + pd.Timedelta(days=60)]
+    assert events.loc[0, "size"] == pytest.approx(0.2, abs=0.04)
+
+
+def test_each_step_is_dated_again_between_its_neighbours():
+    rng = np.random.default_rng(6)
+    values = 0.1 * rng.standard_normal((40, 200))
+    values[:, 70:] += 0.3
+    values[:, 130:] -= 0.4
+    first, last = np.zeros(40, dtype=np.int64), np.full(40, 200, dtype=np.int64)
+    _, shifts = segment(values, first, last, 0.01, 0.0)
+    both = np.bincount(shifts.series, minlength=40) == 2
+    assert both.sum() > 30
+    for series in np.flatnonzero(both):
+        own = shifts.where(shifts.series == series)
+        assert (own.start[0], own.stop[1]) == (0, 200)
+        assert np.abs(own.stop[0] - 130) <= 5
+        alone = sup_lr(values[series : series + 1, : own.stop[0]], own.stop[:1])
+        assert (own.position[0], own.size[0]) == (alone.position[0], pytest.approx(alone.size[0], rel=1e-9))
 
 
 def test_steps_below_the_smallest_size_do_not_count():
@@ -201,13 +228,17 @@ def test_p_values_meet_the_table_and_fall_with_the_statistic():
 
 
 def test_the_table_is_what_its_script_makes():
-    # 4,000 draws against 50,000: the 5 % quantile has a standard error of .27 / (4000 f)**.5, under 4 % here.
-    statistic, persistence = simulate_null(0.85, 180, 4_000, np.random.default_rng(77))
-    row = SERIES_LENGTHS.index(180) * 6 + 4
-    assert np.median(persistence) == pytest.approx(PERSISTENCE_NODES[SERIES_LENGTHS.index(180)][4], abs=0.01)
-    plain = np.quantile(statistic, 0.95)
-    tabulated = CRITICAL_VALUES[row][PROBABILITIES.index(0.05)]
-    assert plain * 0.96 < tabulated < plain * 1.2
+    """Plain quantiles times one factor per length and level, here from 5,000 draws instead of 50,000."""
+    first = SERIES_LENGTHS.index(180) * 6
+    factors = []
+    for column, rho in ((2, 0.5), (3, 0.7)):
+        statistic, persistence = simulate_null(rho, 180, 5_000, np.random.default_rng([77, column]))
+        assert np.median(persistence) == pytest.approx(PERSISTENCE_NODES[first // 6][column], abs=0.01)
+        tabulated = CRITICAL_VALUES[first + column][PROBABILITIES.index(0.05)]
+        factors.append(tabulated / np.quantile(statistic, 0.95))
+    # The 5 % quantile of 5,000 draws has a relative standard error of about 2 %.
+    assert factors[0] == pytest.approx(factors[1], rel=0.1)
+    assert 1.0 < min(factors) < max(factors) < 1.4
 
 
 def test_segments_do_not_see_what_lies_beyond_them():

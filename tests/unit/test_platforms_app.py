@@ -13,7 +13,7 @@ import pytest
 from liftos_pipeline.platforms import CLOCK_HEADER, SIMULATED_ORIGIN, fred, google_ads, klaviyo, meta, serve
 from liftos_pipeline.platforms.app import HORIZON_DAYS, simulated_app, world_at
 from liftos_pipeline.platforms.wire import Request, Response, from_cursor, to_cursor
-from liftos_pipeline.simulator import SCENARIOS, generate
+from liftos_pipeline.simulator import SCENARIOS, World, generate
 
 SCENARIO = replace(SCENARIOS["staggered_rollout"], campaigns_per_platform=8, lists=4, subscribers_per_list=15)
 SEED = 2
@@ -58,7 +58,7 @@ def test_a_clock_without_zone_is_utc_and_offsets_count() -> None:
     assert max(row["date_start"] for row in orjson.loads(later)["data"]) == "2026-02-20"
 
 
-def world():
+def world() -> World:
     return world_at(SCENARIO, SEED, CLOCK)
 
 

@@ -316,9 +316,17 @@ def test_list_pages_hold_every_row_once(size: int) -> None:
     assert [len(page["data"]) for page in found] == [size] * (5 // size) + [5 % size] * (5 % size > 0)
 
 
+FIRST_JOIN_DAY = int(PANEL.joined[(PANEL.people_list == 2) & (PANEL.joined >= 30)].min())
+FIRST_JOIN = SCENARIO.start + timedelta(days=FIRST_JOIN_DAY)
+
+
 def test_members_are_those_who_joined_by_the_clock() -> None:
     list_id = str(PANEL.list_ids[2])
-    for clock, last in ((CLOCK, LAST_DAY), ("2026-01-11T00:00:00Z", 9)):
+    for clock, last in (
+        (CLOCK, LAST_DAY),
+        ("2026-01-11T00:00:00Z", 9),
+        (f"{FIRST_JOIN}T00:30:00Z", FIRST_JOIN_DAY - 1),
+    ):
         found = rows(f"lists/{list_id}/profiles", clock, page_size=100)
         expected = (PANEL.people_list == 2) & (PANEL.joined <= last)
         assert {int(row["id"][1:]) for row in found} == set(np.flatnonzero(expected).tolist())

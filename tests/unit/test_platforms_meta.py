@@ -129,7 +129,11 @@ def test_conversions_of_a_day_grow_until_they_are_final() -> None:
     counts = np.array(seen)
     assert (np.diff(counts, axis=0) >= 0).all()
     index = (day - SCENARIO.start).days
-    final = WORLD.meta.conversions[index, UNITS][WORLD.meta.delivered[index, UNITS]]
+    shown = WORLD.meta.delivered[index, UNITS]
+    for age, row in zip((0, 1, 3, 7, 14, 27), seen, strict=False):
+        expected = WORLD.meta.reported(slice(index, index + 1), np.array([age]), UNITS)[0, shown]
+        assert row == expected.tolist(), age
+    final = WORLD.meta.conversions[index, UNITS][shown]
     assert counts[-1].tolist() == counts[-2].tolist() == final.tolist()
     assert 0.35 < counts[0].sum() / final.sum() < 0.85
 

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import pyarrow as pa
 import pytest
@@ -32,7 +33,9 @@ def fetch(warehouse: Warehouse, query: str) -> list[tuple]:
         return sorted(connection.execute(query).fetchall(), key=repr)
 
 
-def entity_window(table: Table, mode: str, day: date, rows: list[dict[str, str]]) -> Window:
+def entity_window(
+    table: Table, mode: Literal["snapshot", "upsert"], day: date, rows: list[dict[str, str]]
+) -> Window:
     schema = table.arrow(source_columns(table))
     full = [{"account_id": ACCOUNT, **row} for row in rows]
     source, stream = table.name.split("_", 1)

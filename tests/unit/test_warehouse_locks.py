@@ -5,11 +5,15 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from liftos_pipeline.warehouse.locks import file_lock
+
+PATIENCE = 500
+"""Looks at a file, a hundredth of a second apart, before a test gives up."""
 
 
 def would_wait(path: Path, kind: int) -> bool:
@@ -22,6 +26,14 @@ def would_wait(path: Path, kind: int) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def wait_until_taken(path: Path) -> None:
+    for _ in range(PATIENCE):
+        if would_wait(path, fcntl.LOCK_EX):
+            return
+        time.sleep(0.01)
+    pytest.fail(f"nobody took {path.name}")
 
 
 @pytest.mark.parametrize(
@@ -47,8 +59,7 @@ def test_reader_that_comes_after_a_waiting_writer_goes_after_it(tmp_path: Path) 
     late_reader = threading.Thread(target=take, args=("late reader", False))
     with file_lock(tmp_path, exclusive=False):
         writer.start()
-        while not would_wait(tmp_path / "turnstile", fcntl.LOCK_EX):
-            pass
+        wait_until_taken(tmp_path / "turnstile")
         late_reader.start()
         late_reader.join(timeout=0.2)
         assert order == []

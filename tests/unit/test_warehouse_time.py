@@ -56,8 +56,8 @@ def test_any_order_and_repeats_equal_single_days(daily: Warehouse, tmp_path: Pat
 def test_view_at_a_clock_is_what_the_platform_said_then(daily: Warehouse, as_of: date) -> None:
     with daily.read() as connection:
         seen = connection.execute(
-            f"SELECT date_day, entity_id, conversions FROM {FACT} WHERE observed_from <= $at AND observed_to > $at "
-            "AND date_day > $day - 28",
+            f"SELECT date_day, entity_id, conversions FROM {FACT} "
+            "WHERE observed_from <= $at AND observed_to > $at AND date_day > $day - 28",
             {"at": clock(as_of), "day": as_of},
         ).fetchall()
     assert set(seen) == said_at(as_of)
@@ -68,7 +68,8 @@ def test_receipts_count_restated_and_vanished_rows(daily: Warehouse) -> None:
     now, then = said_at(as_of), said_at(before)
     with daily.read() as connection:
         receipts = connection.execute(
-            "SELECT sum(rows_in), sum(rows_restated), sum(rows_vanished) FROM ops.load_receipt WHERE observed_at = ?",
+            "SELECT sum(rows_in), sum(rows_restated), sum(rows_vanished) FROM ops.load_receipt "
+            "WHERE observed_at = ?",
             [clock(as_of)],
         ).fetchall()
     keys_now = {(day, unit) for day, unit, _ in now}

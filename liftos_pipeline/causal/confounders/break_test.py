@@ -45,9 +45,10 @@ class BreakTest:
 def sup_lr(segments: Floats, lengths: Integers) -> BreakTest:
     """Test each segment for one level shift at an unknown date.
 
-    The best split is removed, an AR(4) is fitted to what remains by Yule-Walker, the series is whitened and
-    regressed on the step as the same filter transforms it. The date found so far is then removed instead of the
-    least-squares split, and the test is repeated once.
+    The best split and the best one beside it are removed, an AR(4) is fitted to what remains by Yule-Walker, the
+    series is whitened and regressed on the step as the same filter transforms it. The date found so far is then
+    removed instead of the least-squares split, and the test is repeated once. Removing one split only would leave
+    a second shift in the residuals, which then look so persistent that neither is found.
 
     Parameters
     ----------
@@ -66,7 +67,7 @@ def sup_lr(segments: Floats, lengths: Integers) -> BreakTest:
     values = np.where(inside, segments - centre[:, None], 0.0)
     position = _least_squares_split(values, lengths)
     for _ in range(ITERATIONS):
-        phi = _autoregression(_without_split(values, inside, lengths, position), lengths)
+        phi = _autoregression(_without_shifts(values, inside, lengths, position), lengths)
         ratio, shift = _likelihood_ratios(values, inside, lengths, phi)
         position = np.argmax(ratio, axis=1).astype(np.int64)
     rows = np.arange(len(values))
@@ -88,12 +89,22 @@ def _least_squares_split(values: Floats, lengths: Integers) -> Integers:
     return split
 
 
-def _without_split(values: Floats, inside: NDArray[np.bool_], lengths: Integers, position: Integers) -> Floats:
-    after = np.arange(values.shape[1]) >= position[:, None]
-    total_before = np.sum(np.where(after, 0.0, values), axis=1)
-    mean_before = total_before / position
-    mean_after = -total_before / (lengths - position)
-    return np.where(inside, values - np.where(after, mean_after[:, None], mean_before[:, None]), 0.0)
+def _without_shifts(values: Floats, inside: NDArray[np.bool_], lengths: Integers, position: Integers) -> Floats:
+    """Residuals around three levels: split at ``position``, and where the rest then splits best."""
+    second = _least_squares_split(_around_levels(values, inside, [position]), lengths)
+    return _around_levels(values, inside, [position, second])
+
+
+def _around_levels(values: Floats, inside: NDArray[np.bool_], positions: list[Integers]) -> Floats:
+    time = np.arange(values.shape[1])
+    level = sum((time >= position[:, None]).astype(np.int64) for position in positions)
+    residuals = np.zeros_like(values)
+    for number in range(len(positions) + 1):
+        members = inside & (level == number)
+        total = np.sum(np.where(members, values, 0.0), axis=1)
+        mean = total / np.maximum(members.sum(axis=1), 1)
+        residuals += np.where(members, values - mean[:, None], 0.0)
+    return residuals
 
 
 def _autoregression(residuals: Floats, lengths: Integers) -> Floats:

@@ -1,6 +1,6 @@
 """Regenerates the table of ``critical_values``: run when the statistic of ``break_test`` changes.
 
-``python -m liftos_pipeline.causal.confounders.calibration > table.txt`` prints the literals (about ten minutes).
+``python -m liftos_pipeline.causal.confounders.calibration > table.txt`` prints the literals (some minutes).
 Nothing in the library imports it.
 """
 
