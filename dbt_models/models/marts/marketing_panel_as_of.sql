@@ -78,13 +78,26 @@ changes as (
     group by all
 ),
 
-budgets as (
+budget_changes as (
     select unit_id, changed_on, max(old_budget) as old_budget, max(new_budget) as new_budget
     from {{ ref('int_ad_changes__unioned') }}
     where
         treatment_type = 'budget_change' and observed_from < {{ knowledge_end('as_of_day') }}
         and observed_to >= {{ knowledge_end('as_of_day') }}
     group by all
+),
+
+budget_spans as (
+    select
+        unit_id,
+        changed_on as from_day,
+        lead(changed_on, 1, date '9999-12-31') over (partition by unit_id order by changed_on) as to_day,
+        new_budget as budget
+    from budget_changes
+    union all
+    select unit_id, date '1970-01-01', min(changed_on), arg_min(old_budget, changed_on)
+    from budget_changes
+    group by unit_id
 ),
 
 standing_budgets as (
@@ -153,7 +166,7 @@ select
     case when n.is_observed and n.unit_type <> 'campaign' then coalesce(m.email_opens, 0) end as email_opens,
     case when n.is_observed and n.unit_type <> 'campaign' then coalesce(m.email_clicks, 0) end as email_clicks,
     case when n.is_observed and n.unit_type <> 'campaign' then coalesce(m.unsubscribes, 0) end as unsubscribes,
-    coalesce(b.new_budget, a.old_budget, s.daily_budget) as budget_in_force,
+    coalesce(b.budget, s.daily_budget) as budget_in_force,
     coalesce(g.n_budget_changes, 0) as n_budget_changes,
     coalesce(g.n_targeting_changes, 0) as n_targeting_changes,
     coalesce(g.n_creative_changes, 0) as n_creative_changes,
@@ -175,7 +188,7 @@ left join performance as p on p.unit_id = n.unit_id and p.date_day = n.date_day
 left join mail as m on m.unit_id = n.unit_id and m.date_day = n.date_day and m.unit_type = n.unit_type
 left join quality as q on q.unit_id = n.unit_id and q.date_day = n.date_day
 left join changes as g on g.unit_id = n.unit_id and g.date_day = n.date_day
-asof left join budgets as b on b.unit_id = n.unit_id and n.date_day >= b.changed_on
-asof left join budgets as a on a.unit_id = n.unit_id and n.date_day < a.changed_on
+left join budget_spans as b
+    on b.unit_id = n.unit_id and n.date_day >= b.from_day and n.date_day < b.to_day
 left join standing_budgets as s on s.unit_id = n.unit_id
 left join macro as x on x.date_day = n.date_day
