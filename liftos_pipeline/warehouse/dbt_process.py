@@ -13,7 +13,7 @@ from pathlib import Path
 
 from liftos_pipeline.warehouse.locks import file_lock
 
-_NEEDS_DATABASE = {"build", "run", "test", "show", "seed", "snapshot", "compile", "docs"}
+_NEEDS_NO_DATABASE = {"parse", "list", "ls", "deps", "clean", "init"}
 
 
 def main() -> None:
@@ -26,7 +26,7 @@ def main() -> None:
     os.environ.setdefault("DBT_SEND_ANONYMOUS_USAGE_STATS", "false")
     for name in ("DBT_PROJECT_DIR", "DBT_PROFILES_DIR"):
         os.environ.setdefault(name, os.fspath(Path.cwd()))
-    if not _NEEDS_DATABASE & set(sys.argv[1:]):
+    if _NEEDS_NO_DATABASE & set(sys.argv[1:]):
         cli(prog_name="dbt")
     home = Path(os.environ.get("LIFTOS_HOME", ".liftos")).expanduser().resolve()
     home.mkdir(parents=True, exist_ok=True)

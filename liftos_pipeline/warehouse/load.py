@@ -83,7 +83,7 @@ def _prepare(connection: duckdb.DuckDBPyConnection, window: Window) -> None:
     content = ", ".join(f"coalesce({name}::VARCHAR, '\\N')" for name in source_columns(table))
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE incoming AS SELECT DISTINCT {_names(table)}, "
-        f"md5(concat_ws('|', {content})) AS row_hash FROM incoming_rows"
+        f"md5(concat_ws(chr(31), {content})) AS row_hash FROM incoming_rows"
     )
     later = [window.source, window.stream, window.account_id, window.observed_at]
     if window.mode == "window":
@@ -212,7 +212,10 @@ def _carried(table: Table) -> list[str]:
 
 
 def _write_receipts(connection: duckdb.DuckDBPyConnection, window: Window, run_id: str) -> tuple[int, int, int]:
-    """One receipt per day of a window; one at the last day of a snapshot or an upsert."""
+    """One receipt per day of a window; one at the last day of a snapshot or an upsert.
+
+    Restated and vanished rows are counted against what stood just before, so a repeat counts the same.
+    """
     by_day = window.mode == "window"
     day = window.table.day if by_day else "$end::DATE"
     same_key = _same(window.table, "i", "a")
@@ -236,7 +239,8 @@ def _write_receipts(connection: duckdb.DuckDBPyConnection, window: Window, run_i
         f"WITH days AS ({days}), "
         f"came AS (SELECT {day} AS day, count(*) AS n FROM incoming GROUP BY 1), "
         f"gone AS (SELECT {day} AS day, count(*) AS n, {vanished} AS n_vanished FROM affected a "
-        f"  WHERE NOT holds AND observed_from <= $at AND observed_to > $at GROUP BY 1) "
+        f"  WHERE observed_from < $at AND observed_to >= $at "
+        f"  AND NOT EXISTS (SELECT 1 FROM incoming i WHERE {same_key} AND i.row_hash = a.row_hash) GROUP BY 1) "
         f"SELECT $source, $stream, $account, d.day, $at, coalesce(c.n, 0), "
         f"  coalesce(g.n - g.n_vanished, 0), coalesce(g.n_vanished, 0), $run, $mode, $now "
         f"FROM days d LEFT JOIN came c USING (day) LEFT JOIN gone g USING (day) WHERE $end::DATE IS NOT NULL",

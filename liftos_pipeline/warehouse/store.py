@@ -85,7 +85,7 @@ class Warehouse:
                     config={"storage_compatibility_version": STORAGE_VERSION},
                 )
             except duckdb.IOException as error:
-                if "lock" not in str(error).lower() or time.monotonic() > deadline:
+                if "could not set lock" not in str(error).lower() or time.monotonic() > deadline:
                     raise self._unreadable(error) from error
                 time.sleep(_OPEN_PAUSE_S)
             except duckdb.Error as error:

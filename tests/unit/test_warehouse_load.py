@@ -187,3 +187,19 @@ def test_pages_are_kept_byte_for_byte_and_once(warehouse: Warehouse) -> None:
         (0, pages[0].sha256, len(body), None),
         (1, "unread", 9, "not JSON"),
     ]
+
+
+def test_repeat_leaves_the_same_receipts(warehouse: Warehouse) -> None:
+    counts = "SELECT date_day, observed_at, rows_in, rows_restated, rows_vanished FROM ops.load_receipt"
+    load_windows(warehouse, [restated_window(FIRST_DAY + offset * DAY) for offset in range(8)], "run")
+    before = fetch(warehouse, counts)
+    load_windows(warehouse, [restated_window(FIRST_DAY + offset * DAY) for offset in (7, 3)], "run")
+    assert fetch(warehouse, counts) == before
+
+
+def test_text_that_moves_from_one_column_to_the_next_is_a_change(warehouse: Warehouse) -> None:
+    for day, name, status in ((D1, "a|b", "c"), (D2, "a", "b|c")):
+        row = {"campaign_id": "x", "campaign_name": name, "status": status}
+        load_windows(warehouse, [entity_window(raw.META_CAMPAIGNS, "snapshot", day, [row])], "run")
+    standing = "SELECT campaign_name, status FROM raw.meta_campaigns WHERE observed_to = '9999-12-31'"
+    assert fetch(warehouse, standing) == [("a", "b|c")]

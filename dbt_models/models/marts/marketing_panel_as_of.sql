@@ -132,6 +132,16 @@ macro as (
     group by all
 ),
 
+change_logs as (
+    select source as platform, account_id, date_day
+    from {{ ref('int_days__visible') }}(as_of_day, look_back)
+    where (source = 'meta' and stream = 'activities') or (source = 'google_ads' and stream = 'change_events')
+),
+
+modes as (
+    select distinct source_mode from {{ source('ops', 'home') }}
+),
+
 dense as (
     select
         u.unit_type,
@@ -140,11 +150,14 @@ dense as (
         u.account_id,
         c.date_day,
         d.known_at is not null as is_observed,
+        u.platform = 'klaviyo' or l.date_day is not null as has_change_log,
         d.vintage
     from units as u
     join calendar as c on c.platform = u.platform and c.account_id = u.account_id
     left join days as d
         on d.platform = u.platform and d.account_id = u.account_id and d.date_day = c.date_day
+    left join change_logs as l
+        on l.platform = u.platform and l.account_id = u.account_id and l.date_day = c.date_day
 )
 
 select
@@ -155,11 +168,11 @@ select
     n.account_id,
     n.date_day,
     p.currency_code,
-    case when n.is_observed and n.unit_type = 'campaign' then coalesce(p.spend, 0) end as spend,
-    case when n.is_observed and n.unit_type = 'campaign' then coalesce(p.impressions, 0) end as impressions,
-    case when n.is_observed and n.unit_type = 'campaign' then coalesce(p.clicks, 0) end as clicks,
-    case when n.is_observed and n.unit_type = 'campaign' then coalesce(p.conversions, 0) end as conversions_reported,
-    case when n.is_observed and n.unit_type = 'campaign' then coalesce(p.conversions_value, 0) end as revenue_reported,
+    case when p.unit_id is not null then p.spend when n.is_observed and n.unit_type = 'campaign' then 0 end as spend,
+    case when p.unit_id is not null then p.impressions when n.is_observed and n.unit_type = 'campaign' then 0 end as impressions,
+    case when p.unit_id is not null then p.clicks when n.is_observed and n.unit_type = 'campaign' then 0 end as clicks,
+    case when p.unit_id is not null then p.conversions when n.is_observed and n.unit_type = 'campaign' then 0 end as conversions_reported,
+    case when p.unit_id is not null then p.conversions_value when n.is_observed and n.unit_type = 'campaign' then 0 end as revenue_reported,
     case when n.is_observed and n.unit_type <> 'campaign' then coalesce(m.orders, 0) end as orders,
     case when n.is_observed and n.unit_type <> 'campaign' then coalesce(m.order_revenue, 0) end as order_revenue,
     case when n.is_observed and n.unit_type <> 'campaign' then coalesce(m.email_sends, 0) end as email_sends,
@@ -167,9 +180,9 @@ select
     case when n.is_observed and n.unit_type <> 'campaign' then coalesce(m.email_clicks, 0) end as email_clicks,
     case when n.is_observed and n.unit_type <> 'campaign' then coalesce(m.unsubscribes, 0) end as unsubscribes,
     coalesce(b.budget, s.daily_budget) as budget_in_force,
-    coalesce(g.n_budget_changes, 0) as n_budget_changes,
-    coalesce(g.n_targeting_changes, 0) as n_targeting_changes,
-    coalesce(g.n_creative_changes, 0) as n_creative_changes,
+    case when g.unit_id is not null then g.n_budget_changes when n.has_change_log then 0 end as n_budget_changes,
+    case when g.unit_id is not null then g.n_targeting_changes when n.has_change_log then 0 end as n_targeting_changes,
+    case when g.unit_id is not null then g.n_creative_changes when n.has_change_log then 0 end as n_creative_changes,
     q.quality_score,
     p.quality_ranking_level,
     p.frequency,
@@ -177,13 +190,16 @@ select
     x.unrate_asof,
     x.cpi_yoy_asof,
     x.gdp_growth_asof,
+    exp(x.log_vix_asof) as vix_asof,
     x.log_vix_asof,
     n.is_observed,
     n.is_observed and p.unit_id is null and m.unit_id is null as is_zero_filled,
     date_diff('day', n.date_day, as_of_day::date)
     >= case n.platform when 'meta' then 28 when 'google_ads' then 30 else 3 end as is_final,
-    n.vintage
+    n.vintage,
+    o.source_mode
 from dense as n
+cross join modes as o
 left join performance as p on p.unit_id = n.unit_id and p.date_day = n.date_day
 left join mail as m on m.unit_id = n.unit_id and m.date_day = n.date_day and m.unit_type = n.unit_type
 left join quality as q on q.unit_id = n.unit_id and q.date_day = n.date_day
