@@ -217,7 +217,7 @@ def estimate(
             covariates=_names(covariates),
             instruments=_names(instruments),
         )
-        options = {} if estimand is None else {"estimand": estimand}
+        options: dict[str, object] = {} if estimand is None else {"estimand": estimand}
         result = estimate_effect(method, panel, level=level, seed=seed, **options)
         if as_json:
             print(json.dumps(result.to_row(), default=str))  # noqa: T201
@@ -264,10 +264,9 @@ def _names(text: str) -> list[str]:
 def _read_file(path: Path) -> pd.DataFrame:
     import pandas as pd
 
-    readers = {".parquet": pd.read_parquet, ".csv": pd.read_csv}
-    if path.suffix not in readers or not path.is_file():
+    if path.suffix not in {".parquet", ".csv"} or not path.is_file():
         raise LiftosError("a Parquet or CSV file", str(path), "Give the path of a .parquet or .csv file.")
-    return readers[path.suffix](path)
+    return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
 
 
 @app.command()

@@ -138,16 +138,16 @@ def _normalised(column: pd.Series, name: str, role: str) -> NDArray[Any]:
     if isinstance(column.dtype, pd.CategoricalDtype):
         kind = pd.api.types.infer_dtype(column.astype(object), skipna=False)
     if kind in ("integer", "boolean"):
-        return column.to_numpy(dtype=np.int64)
+        return np.asarray(column, dtype=np.int64)
     if kind in ("datetime64", "datetime", "date"):
         instants = pd.to_datetime(column)
         if instants.dt.tz is not None:
             instants = instants.dt.tz_convert("UTC").dt.tz_localize(None)
-        return instants.to_numpy(dtype="datetime64[us]")
+        return np.asarray(instants, dtype="datetime64[us]")
     if kind == "string":
-        return column.astype(object).to_numpy()
+        return np.asarray(column, dtype=object)
     if kind == "floating":
-        values = column.to_numpy(dtype=np.float64)
+        values = np.asarray(column, dtype=np.float64)
         if np.all(values == np.rint(values)) and np.all(np.abs(values) < 2**53):
             return values.astype(np.int64)
     raise LiftosError(

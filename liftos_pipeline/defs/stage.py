@@ -7,6 +7,7 @@ from datetime import date
 import dagster as dg
 import duckdb
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from liftos_pipeline import __version__
 from liftos_pipeline.defs.partitions import daily, one_run
@@ -82,9 +83,10 @@ def stage_asset(
     def stage(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
         opened = home.open()
         written = {}
-        for as_of in as_of_days(context):
-            rows = compute(_read(opened, as_of, read), opened.settings, as_of)
-            written[as_of] = with_provenance(rows, opened, context.run.run_id)
+        with threadpool_limits(1):
+            for as_of in as_of_days(context):
+                rows = compute(_read(opened, as_of, read), opened.settings, as_of)
+                written[as_of] = with_provenance(rows, opened, context.run.run_id)
         counts = replace_partitions(opened.warehouse, table, written, context.run.run_id)
         for as_of, count in counts.items():
             facts = numbers(written[as_of]) if numbers is not None and count else {}

@@ -24,9 +24,12 @@ def propensity_scores(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
     parts = []
     for _, _, part in analyses(rows):
         try:
-            fit = fit_propensity(to_panel(part, "count"), seed=seed)
+            panel = to_panel(part, "count")
+            fit = fit_propensity(panel, seed=seed)
         except LiftosError:
             continue
         scored = part[["platform", "treatment_type", "window_start", "unit_id", "is_treated"]]
-        parts.append(scored.assign(fold=fit.folds, propensity=fit.scores))
+        parts.append(
+            scored.assign(fold=panel.to_input_order(fit.folds), propensity=panel.to_input_order(fit.scores))
+        )
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
