@@ -150,10 +150,10 @@ def _show_summary(settings: Settings, as_of: date) -> None:
 def dev(port: Annotated[int, typer.Option(help="Port of the user interface.")] = 3000) -> None:
     """Open the Dagster user interface with its daemon, until interrupted."""
     with clear_errors():
-        from liftos_pipeline.run import dagster_home
+        from liftos_pipeline.run import open_instance
 
         settings = load_settings()
-        os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
+        open_instance(settings).dispose()
         os.environ["LIFTOS_HOME"] = str(settings.home)
         program = str(Path(sys.executable).parent / "dagster")
         os.execv(program, [program, "dev", "-m", "liftos_pipeline.definitions", "-p", str(port)])

@@ -139,13 +139,19 @@ def plan_pulls(
         if stream.reaches_back_days is not None and stream.reaches_back_days < look_back_days:
             steps = [day for day in _range(oldest, as_of) if _is_history_step(day, first_day) or day == as_of]
         for step in steps:
-            if step != as_of and _is_seen(clocks[step], end_of(step)):
+            if step != as_of and _is_complete(stream, step, oldest, clocks):
                 continue
             pull = _pull_at(stream, step, oldest, clocks)
             pulls.append(pull)
             for day in _range(pull.start if stream.mode == "window" else pull.end, pull.end):
                 clocks[day].append(pull.observed_at)
     return pulls
+
+
+def _is_complete(stream: Stream, step: date, oldest: date, clocks: Mapping[date, Sequence[datetime]]) -> bool:
+    """Whether every day that the platform still answers for at the step was pulled by then."""
+    reach = step - timedelta(days=(stream.reaches_back_days or 1) - 1)
+    return all(_is_seen(clocks.get(day, ()), end_of(step)) for day in _range(max(oldest, reach), step))
 
 
 def _pull_at(stream: Stream, step: date, oldest: date, clocks: Mapping[date, Sequence[datetime]]) -> Pull:

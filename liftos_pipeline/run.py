@@ -17,7 +17,7 @@ from liftos_pipeline import errors
 from liftos_pipeline.settings import Settings
 
 if TYPE_CHECKING:
-    from dagster import DagsterEvent, ExecuteInProcessResult
+    from dagster import DagsterEvent, DagsterInstance, ExecuteInProcessResult
     from dagster_shared.error import SerializableErrorInfo
 
 _DAGSTER_YAML = """# Made by liftos. Runs, events and schedules of this home.
@@ -62,6 +62,18 @@ def dagster_home(settings: Settings) -> Path:
     return folder
 
 
+def open_instance(settings: Settings) -> DagsterInstance:
+    """Dagster's instance of the home. Its databases are made under a lock: two first runs at once would both make them."""
+    from dagster import DagsterInstance
+
+    from liftos_pipeline.warehouse.locks import file_lock
+
+    folder = dagster_home(settings)
+    os.environ["DAGSTER_HOME"] = str(folder)
+    with file_lock(folder, exclusive=True):
+        return DagsterInstance.get()
+
+
 def run_daily(settings: Settings, first: date, last: date, progress: Progress) -> RunOutcome:
     """Materialise everything as of the days ``first``..``last``.
 
@@ -74,8 +86,6 @@ def run_daily(settings: Settings, first: date, last: date, progress: Progress) -
         raise errors.LiftosError("a first day that is not after the last", f"{first} to {last}", "Exchange them.")
     for day in (first, last):
         settings.check_as_of(day, datetime.now(UTC))
-    os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
-    from dagster import DagsterInstance
     from dagster._core.utils import make_new_run_id
 
     from liftos_pipeline.definitions import defs
@@ -84,7 +94,7 @@ def run_daily(settings: Settings, first: date, last: date, progress: Progress) -
     with open_home(settings).warehouse.write():
         pass
     run_id = make_new_run_id()
-    with DagsterInstance.get() as instance:
+    with open_instance(settings) as instance:
         instance.add_event_listener(run_id, lambda entry: _report(entry.dagster_event, progress))
         log = settings.home / "logs" / f"{run_id}.log"
         log.parent.mkdir(exist_ok=True)

@@ -28,7 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "stages": {"schema", "domain", "causal", "checks", "settings", "errors"},
     "ingest": {"platforms", "simulator", "sources", "warehouse", "schema", "settings", "errors"},
     "benchmarks": {"stages", "simulator", "sources", "platforms", "warehouse", "report", "causal", *CONTRACTS},
-    "run": {"settings", "errors", "ingest", "definitions"},
+    "run": {"settings", "errors", "ingest", "definitions", "warehouse"},
     "cli": {"settings", "errors", "run", "report", "warehouse", "causal", "ingest", "benchmarks"},
     "definitions": {"defs"},
     "defs": {"*"},

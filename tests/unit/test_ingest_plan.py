@@ -1,0 +1,94 @@
+"""What is pulled, and as of when: nothing twice, nothing forgotten, whatever the order of the days."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import date, datetime, timedelta
+
+import pytest
+
+from liftos_pipeline.ingest import Pull, end_of, plan_pulls
+from liftos_pipeline.sources import SOURCES
+from liftos_pipeline.sources.stream import Stream
+
+FIRST_DAY = date(2026, 1, 1)
+LOOK_BACK = 120
+INSIGHTS = SOURCES["meta"].stream("insights_daily")
+CHANGES = SOURCES["google_ads"].stream("change_events")
+PROFILES = SOURCES["klaviyo"].stream("profiles")
+CAMPAIGNS = SOURCES["meta"].stream("campaigns")
+DAY = date(2026, 5, 30)
+
+
+def said(pulls: list[Pull], seen: dict[date, list[datetime]]) -> None:
+    for pull in pulls:
+        for offset in range((pull.end - pull.start).days + 1):
+            seen[pull.start + timedelta(days=offset)].append(pull.observed_at)
+
+
+def known(stream: Stream, days: list[date], *, one_by_one: bool) -> set[tuple[date, datetime]]:
+    """(day, clock) pairs that were asked for, each once."""
+    seen: dict[date, list[datetime]] = defaultdict(list)
+    for group in [[day] for day in days] if one_by_one else [days]:
+        said(plan_pulls(stream, group, seen, FIRST_DAY, LOOK_BACK, None), seen)
+    return {(day, clock) for day, clocks in seen.items() for clock in clocks}
+
+
+def test_a_first_pull_goes_back_to_the_look_back() -> None:
+    pulls = plan_pulls(INSIGHTS, [DAY], {}, FIRST_DAY, LOOK_BACK, None)
+    assert pulls == [Pull(end_of(DAY), DAY - timedelta(days=LOOK_BACK - 1), DAY)]
+
+
+def test_a_later_pull_repeats_the_restatement_window() -> None:
+    seen = {DAY - timedelta(days=n): [end_of(DAY)] for n in range(LOOK_BACK)}
+    following = DAY + timedelta(days=1)
+    pulls = plan_pulls(INSIGHTS, [following], seen, FIRST_DAY, LOOK_BACK, None)
+    assert pulls == [Pull(end_of(following), following - timedelta(days=27), following)]
+
+
+def test_nothing_before_the_worlds_first_day_is_asked_for() -> None:
+    pulls = plan_pulls(INSIGHTS, [date(2026, 1, 10)], {}, FIRST_DAY, LOOK_BACK, None)
+    assert pulls[0].start == FIRST_DAY
+
+
+@pytest.mark.parametrize("stream", [INSIGHTS, CHANGES], ids=lambda stream: stream.name)
+def test_a_range_asks_for_what_single_days_ask_for(stream: Stream) -> None:
+    days = [DAY + timedelta(days=n) for n in range(9)]
+    assert known(stream, days, one_by_one=False) == known(stream, days, one_by_one=True)
+
+
+def test_days_in_the_wrong_order_leave_no_gap_in_a_change_log() -> None:
+    """The later day's look-back begins a day later; the earlier day must still get its own first day."""
+    days = [DAY, DAY + timedelta(days=1)]
+    forward, backward = (known(CHANGES, order, one_by_one=True) for order in (days, days[::-1]))
+    assert {day for day, _ in backward} == {day for day, _ in forward}
+    assert min(day for day, _ in backward) == DAY - timedelta(days=LOOK_BACK - 1)
+
+
+def test_a_change_log_is_never_asked_for_more_than_the_platform_keeps() -> None:
+    pulls = plan_pulls(CHANGES, [DAY], {}, FIRST_DAY, LOOK_BACK, None)
+    assert max((pull.end - pull.start).days + 1 for pull in pulls) <= 30
+    asked = {pull.start + timedelta(days=n) for pull in pulls for n in range((pull.end - pull.start).days + 1)}
+    assert asked == {DAY - timedelta(days=n) for n in range(LOOK_BACK)}
+
+
+def test_keyed_changes_go_back_to_the_beginning_once() -> None:
+    first = plan_pulls(PROFILES, [DAY], {}, FIRST_DAY, LOOK_BACK, None)
+    second = plan_pulls(PROFILES, [DAY + timedelta(days=2)], {DAY: [end_of(DAY)]}, FIRST_DAY, LOOK_BACK, None)
+    assert (first[0].start, second[0].start) == (date(2000, 1, 1), DAY)
+
+
+def test_entities_are_asked_for_as_they_stand() -> None:
+    assert plan_pulls(CAMPAIGNS, [DAY], {}, FIRST_DAY, LOOK_BACK, None) == [Pull(end_of(DAY), DAY, DAY)]
+
+
+def test_a_live_home_asks_once_for_missing_and_restated_days() -> None:
+    now = datetime(2026, 6, 1, 6, 0)
+    gap = {date(2026, 4, 10), date(2026, 4, 11)}
+    seen = {DAY + timedelta(days=1 - n): [now] for n in range(LOOK_BACK + 1)}
+    seen = {day: clocks for day, clocks in seen.items() if day not in gap}
+    pulls = plan_pulls(INSIGHTS, [date(2026, 5, 31)], seen, date(1970, 1, 1), LOOK_BACK, now)
+    assert pulls == [
+        Pull(now, date(2026, 4, 10), date(2026, 4, 11)),
+        Pull(now, date(2026, 5, 4), date(2026, 5, 31)),
+    ]
