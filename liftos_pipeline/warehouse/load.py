@@ -19,8 +19,6 @@ from liftos_pipeline.schema import FOREVER, Table, Window, source_columns
 from liftos_pipeline.warehouse.archive import keep_bodies
 from liftos_pipeline.warehouse.store import Warehouse
 
-_WORK_TABLES = ("incoming", "span", "affected", "pieces")
-
 
 @dataclass(frozen=True)
 class LoadSummary:
@@ -52,21 +50,18 @@ def load_windows(warehouse: Warehouse, windows: Iterable[Window], run_id: str) -
 
 
 def _load(connection: duckdb.DuckDBPyConnection, window: Window, run_id: str) -> tuple[int, int, int]:
+    """One transaction. An error ends the batch, and closing the connection rolls the transaction back."""
     connection.execute("BEGIN")
-    try:
-        _prepare(connection, window)
-        conflict = _reject_conflicts(connection, window, run_id)
-        if conflict is None:
-            _mark_affected(connection, window)
-            counts = _write_receipts(connection, window, run_id)
-            _rewrite(connection, window, run_id)
-        _write_pages(connection, window, run_id)
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    finally:
-        connection.unregister("incoming_rows")
+    _prepare(connection, window)
+    conflict = _reject_conflicts(connection, window, run_id)
+    counts = (0, 0, 0)
+    if conflict is None:
+        _mark_affected(connection, window)
+        counts = _write_receipts(connection, window, run_id)
+        _rewrite(connection, window, run_id)
+    _write_pages(connection, window, run_id)
+    connection.execute("COMMIT")
+    connection.unregister("incoming_rows")
     if conflict is not None:
         raise conflict
     return counts
