@@ -42,7 +42,6 @@ class Inputs:
 
 
 Read = Callable[[Inputs], Sequence[pd.DataFrame]]
-Compute = Callable[..., pd.DataFrame]
 
 
 def stage_asset(

@@ -37,7 +37,6 @@ def killed(seed: int, *job: object) -> None:
     """Run a job and kill it at a moment that the seed picks."""
     command = [sys.executable, "-m", "tests.faults.warehouse_worker", *map(str, job)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         time.sleep(random.Random(seed).uniform(0, LATEST_KILL_S))
         process.kill()

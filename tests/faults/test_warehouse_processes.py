@@ -71,7 +71,6 @@ def test_program_that_holds_the_working_file_is_named_and_waited_for(tmp_path: P
         "print('held', flush=True); time.sleep(1)"
     )
     with subprocess.Popen([sys.executable, "-c", held], stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(duckdb.IOException, match="lock"):
             duckdb.connect(str(warehouse.working_file))
@@ -122,17 +121,15 @@ time.sleep(600)
 """
 
 
-def read_until(stream: IO[str] | None, words: str) -> str:
+def read_until(stream: IO[str], words: str) -> str:
     """First line that holds the words; dbt says START when a model's SQL is sent."""
-    assert stream is not None
     return next(line for line in stream if words in line)
 
 
 def count_probes(home: Path) -> int:
     with Warehouse(home, "simulated").read() as connection:
-        found = connection.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'probe'").fetchone()
-    assert found is not None
-    return int(found[0])
+        found = connection.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'probe'").fetchall()
+    return int(found[0][0])
 
 
 def test_dbt_killed_in_the_middle_of_a_model_then_its_parent(dbt_project: Path) -> None:
