@@ -10,7 +10,7 @@ from liftos_pipeline.checks.overlap import overlap_for_the_treated
 from liftos_pipeline.checks.results import every_row_has_an_interval_or_a_reason
 from liftos_pipeline.defs.partitions import daily
 from liftos_pipeline.defs.resources import HomeResource, as_of_days
-from liftos_pipeline.defs.stage import Inputs
+from liftos_pipeline.defs.stage import read_by_day
 from liftos_pipeline.schema import Table
 from liftos_pipeline.schema.results import EFFECT_ESTIMATES, PROPENSITY_SCORES
 from liftos_pipeline.settings import Settings
@@ -39,10 +39,8 @@ def table_check(table: Table, name: str, blocking: bool, rule: Rule, description
     def check(context: dg.AssetCheckExecutionContext, home: HomeResource) -> dg.AssetCheckResult:
         opened = home.open()
         outcomes = []
-        for as_of in as_of_days(context):
-            with opened.warehouse.read() as connection:
-                rows = Inputs(connection, opened.settings, as_of).result(table)
-            outcomes.extend(rule(rows, opened.settings))
+        for _, frames in read_by_day(opened, as_of_days(context), lambda inputs: [inputs.result(table)]):
+            outcomes.extend(rule(frames[0], opened.settings))
         return to_result(outcomes)
 
     return check

@@ -1,6 +1,6 @@
 """The factory of result assets: read as of each day, call one function of ``stages``, replace the partition."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -27,10 +27,10 @@ class Inputs:
     settings: Settings
     as_of: date
 
-    def panel(self) -> pd.DataFrame:
-        """``marketing_panel`` over the look-back window."""
-        days = self.settings.liftos_look_back_days
-        return self.frame(f"SELECT * FROM mart.marketing_panel_as_of(DATE '{self.as_of}', {days})")
+    def panel(self, columns: Sequence[str]) -> pd.DataFrame:
+        """Columns of ``marketing_panel`` over the look-back window."""
+        panel = f"mart.marketing_panel_as_of(DATE '{self.as_of}', {self.settings.liftos_look_back_days})"
+        return self.frame(f"SELECT {', '.join(columns)} FROM {panel}")
 
     def result(self, table: Table) -> pd.DataFrame:
         """Earlier result of the same as-of day, in key order."""
@@ -40,6 +40,9 @@ class Inputs:
     def frame(self, query: str) -> pd.DataFrame:
         return self.connection.execute(query).df()
 
+
+DAYS_AT_ONCE = 10
+"""As-of days that are held in memory together."""
 
 Read = Callable[[Inputs], Sequence[pd.DataFrame]]
 
@@ -83,8 +86,8 @@ def stage_asset(
         opened = home.open()
         written = {}
         with threadpool_limits(1):
-            for as_of in as_of_days(context):
-                rows = compute(_read(opened, as_of, read), opened.settings, as_of)
+            for as_of, frames in read_by_day(opened, as_of_days(context), read):
+                rows = compute(frames, opened.settings, as_of)
                 written[as_of] = with_provenance(rows, opened, context.run.run_id)
         counts = replace_partitions(opened.warehouse, table, written, context.run.run_id)
         for as_of, count in counts.items():
@@ -95,9 +98,13 @@ def stage_asset(
     return stage
 
 
-def _read(home: Home, as_of: date, read: Read) -> Sequence[pd.DataFrame]:
-    with home.warehouse.read() as connection:
-        return read(Inputs(connection, home.settings, as_of))
+def read_by_day(home: Home, days: Sequence[date], read: Read) -> Iterator[tuple[date, Sequence[pd.DataFrame]]]:
+    """What a stage reads, day by day. Several days are read under one lock, and computed on outside of it."""
+    for start in range(0, len(days), DAYS_AT_ONCE):
+        chosen = days[start : start + DAYS_AT_ONCE]
+        with home.warehouse.read() as connection:
+            frames = [read(Inputs(connection, home.settings, as_of)) for as_of in chosen]
+        yield from zip(chosen, frames, strict=True)
 
 
 def with_provenance(rows: pd.DataFrame, home: Home, run_id: str) -> pd.DataFrame:

@@ -45,14 +45,17 @@ def to_panel(rows: pd.DataFrame, outcome: str, propensity: np.ndarray | None = N
     propensity : ndarray, shape (n_rows,), optional
         Stored scores of the rows.
     """
-    frame = covariates(rows, outcome)
-    names = list(frame.columns)
-    frame["outcome"] = (rows[f"{outcome}_after"] - rows[f"{outcome}_before"]).to_numpy()
-    frame["treated"] = rows["is_treated"].to_numpy()
-    frame["unit"] = rows["unit_id"].to_numpy()
-    frame["window"] = rows["window_start"].to_numpy()
+    explained = covariates(rows, outcome)
+    names = list(explained.columns)
+    roles = {
+        "outcome": (rows[f"{outcome}_after"] - rows[f"{outcome}_before"]).to_numpy(),
+        "treated": rows["is_treated"].to_numpy(),
+        "unit": rows["unit_id"].to_numpy(),
+        "window": rows["window_start"].to_numpy(),
+    }
     if propensity is not None:
-        frame["propensity"] = propensity
+        roles["propensity"] = propensity
+    frame = pd.concat([explained, pd.DataFrame(roles)], axis=1)
     return Panel.from_frame(
         frame,
         outcome="outcome",
@@ -69,17 +72,16 @@ def covariates(rows: pd.DataFrame, outcome: str) -> pd.DataFrame:
 
     A covariate that no row has is left out; where some rows lack it, they get the mean and an indicator.
     """
-    frame = pd.DataFrame(index=rows.index)
+    columns: dict[str, np.ndarray] = {}
     for name in (*COVARIATES, f"{outcome}_before", f"{outcome}_trend"):
         values = rows[name].to_numpy(dtype=float)
         known = np.isfinite(values)
         if not known.any():
             continue
-        frame[name] = np.where(known, values, values[known].mean())
+        columns[name] = np.where(known, values, values[known].mean())
         if not known.all():
-            frame[f"{name}_missing"] = (~known).astype(float)
-    windows = rows["window_start"].astype(str)
-    for window in sorted(windows.unique())[1:]:
-        frame[f"window_{window}"] = (windows == window).astype(float)
-    varying = frame.columns[frame.nunique() > 1]
-    return frame[list(varying)]
+            columns[f"{name}_missing"] = (~known).astype(float)
+    codes, windows = pd.factorize(rows["window_start"], sort=True)
+    for number, window in list(enumerate(windows))[1:]:
+        columns[f"window_{window:%Y-%m-%d}"] = (codes == number).astype(float)
+    return pd.DataFrame({name: values for name, values in columns.items() if np.ptp(values) > 0})

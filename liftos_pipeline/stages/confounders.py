@@ -11,6 +11,8 @@ from liftos_pipeline.schema import AD_PLATFORMS
 from liftos_pipeline.stages.roles import ROLES
 
 BUDGET_CHANGE = "budget_change"
+PANEL_COLUMNS = ("platform", "unit_type", "unit_id", "date_day", "spend")
+"""What the detectors read of the panel."""
 
 
 def find_confounders(panel: pd.DataFrame, seed: int) -> pd.DataFrame:

@@ -61,10 +61,13 @@ def _analysis(
     platform: str, kind: str, part: pd.DataFrame, outcome: str, level: float, seed: int
 ) -> list[dict[str, object]]:
     has_scores = bool(part["propensity"].notna().all())
+    try:
+        panel = to_panel(part, outcome, part["propensity"].to_numpy() if has_scores else None)
+    except LiftosError as error:
+        return [_refusal(platform, kind, outcome, method, level, str(error)) for method in METHODS]
     rows = []
     for method, options in METHODS.items():
         try:
-            panel = to_panel(part, outcome, part["propensity"].to_numpy() if has_scores else None)
             result = estimate(method, panel, level=level, seed=seed, **options)
         except LiftosError as error:
             rows.append(_refusal(platform, kind, outcome, method, level, str(error)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -19,15 +20,29 @@ class Grid:
     days: np.ndarray
     values: dict[str, np.ndarray]
 
-    def mean(self, name: str, first: np.ndarray, n_days: int) -> np.ndarray:
-        """Mean of ``n_days`` days from day index ``first`` (one per unit); NaN if one of them is not observed."""
-        values = self.values[name]
-        sums = np.concatenate([np.zeros((len(values), 1)), np.cumsum(values, axis=1)], axis=1)
-        if np.isnan(sums).any():
-            index = first[:, None] + np.arange(n_days)
-            return np.take_along_axis(values, index, axis=1).mean(axis=1)
-        rows = np.arange(len(values))
-        return (sums[rows, first + n_days] - sums[rows, first]) / n_days
+    def mean(self, name: str, units: np.ndarray, first: np.ndarray, n_days: int) -> np.ndarray:
+        """Mean of ``n_days`` days from day index ``first``, for chosen units; NaN if one of them is not observed.
+
+        Parameters
+        ----------
+        units, first : ndarray, shape (n_chosen,)
+            Indices of units, and of the first day of each.
+        """
+        sums, unknown = self._running[name]
+        last = first + n_days
+        is_known = unknown[units, last] == unknown[units, first]
+        return np.where(is_known, (sums[units, last] - sums[units, first]) / n_days, np.nan)
+
+    @cached_property
+    def _running(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Per column the sum of what is known before each day, and how many days are not."""
+        running = {}
+        for name, values in self.values.items():
+            known = np.isfinite(values)
+            start = np.zeros((len(values), 1))
+            sums = np.concatenate([start, np.cumsum(np.where(known, values, 0.0), axis=1)], axis=1)
+            running[name] = sums, np.concatenate([start, np.cumsum(~known, axis=1)], axis=1)
+        return running
 
 
 def to_grid(panel: pd.DataFrame, platform: str, columns: tuple[str, ...]) -> Grid:

@@ -6,16 +6,28 @@ Covariates lie strictly before the window; the outcome is the mean of days 0 to 
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pandas as pd
 
 from liftos_pipeline.schema import TREATMENT_TYPES
 from liftos_pipeline.stages.grid import Grid, to_grid
-from liftos_pipeline.stages.roles import AFTER_DAYS, BEFORE_DAYS, MACRO, ROLES, WINDOW_DAYS
+from liftos_pipeline.stages.roles import AFTER_DAYS, BEFORE_DAYS, MACRO, ROLES, WINDOW_DAYS, Roles
 
 _NEVER = np.iinfo(np.int64).max // 2
 _OTHER_HORIZON_DAYS = 56
 _LAST_WEEK = 7
+
+
+def _metrics(roles: Roles) -> tuple[str, ...]:
+    wanted = (roles.count, roles.value, roles.volume, roles.clicks, roles.exposure, roles.quality)
+    return tuple(dict.fromkeys(name for name in wanted if name is not None))
+
+
+_KEYS = ("platform", "unit_type", "unit_id", "date_day", "vintage")
+PANEL_COLUMNS = tuple(dict.fromkeys([*_KEYS, *MACRO.values(), *itertools.chain(*map(_metrics, ROLES.values()))]))
+"""What the rows are made of."""
 
 
 def causal_rows(panel: pd.DataFrame, treatments: pd.DataFrame) -> pd.DataFrame:
@@ -31,8 +43,7 @@ def causal_rows(panel: pd.DataFrame, treatments: pd.DataFrame) -> pd.DataFrame:
     calendar = _calendar(panel)
     parts: list[pd.DataFrame] = []
     for platform, roles in ROLES.items():
-        wanted = (roles.count, roles.value, roles.volume, roles.clicks, roles.exposure, roles.quality)
-        grid = to_grid(panel, platform, tuple(dict.fromkeys(name for name in wanted if name is not None)))
+        grid = to_grid(panel, platform, _metrics(roles))
         if len(grid.units) == 0:
             continue
         starts = _first_starts(grid, treatments)
@@ -101,22 +112,24 @@ def _window_rows(
     control: np.ndarray,
 ) -> pd.DataFrame:
     chosen = np.flatnonzero(treated | control)
-    part = Grid(grid.platform, grid.units[chosen], grid.days, {k: v[chosen] for k, v in grid.values.items()})
     is_treated = treated[chosen]
     own_start = np.where(is_treated, starts[kind][chosen], window)
-    rows = pd.DataFrame({"platform": grid.platform, "treatment_type": kind, "unit_id": part.units})
-    rows["window_start"] = grid.days[window]
-    rows["started_on"] = np.where(is_treated, grid.days[own_start], np.datetime64("NaT"))
-    rows["is_treated"] = is_treated.astype(int)
+    rows: dict[str, object] = {
+        "platform": grid.platform,
+        "treatment_type": kind,
+        "unit_id": grid.units[chosen],
+        "window_start": grid.days[window],
+        "started_on": np.where(is_treated, grid.days[own_start], np.datetime64("NaT")),
+        "is_treated": is_treated.astype(int),
+    }
     roles = ROLES[grid.platform]
     for name, column in (("count", roles.count), ("value", roles.value)):
-        before = part.mean(column, own_start - BEFORE_DAYS, BEFORE_DAYS)
-        after = part.mean(column, own_start, AFTER_DAYS)
+        before = grid.mean(column, chosen, own_start - BEFORE_DAYS, BEFORE_DAYS)
+        after = grid.mean(column, chosen, own_start, AFTER_DAYS)
         rows[f"{name}_before"], rows[f"{name}_after"] = before, after
         rows[f"{name}_trend"] = before * _growth_of_others(before, after, is_treated)
-    _add_covariates(rows, part, window)
-    _add_other_treatments(rows, {k: v[chosen] for k, v in starts.items() if k != kind}, window)
-    return rows
+    others = {name: start[chosen] for name, start in starts.items() if name != kind}
+    return pd.DataFrame({**rows, **_covariates(grid, chosen, window), **_other_treatments(others, window)})
 
 
 def _growth_of_others(before: np.ndarray, after: np.ndarray, is_treated: np.ndarray) -> np.ndarray:
@@ -130,25 +143,29 @@ def _growth_of_others(before: np.ndarray, after: np.ndarray, is_treated: np.ndar
     return np.where(base > 0, growth, 0.0)
 
 
-def _add_covariates(rows: pd.DataFrame, grid: Grid, window: int) -> None:
+def _covariates(grid: Grid, chosen: np.ndarray, window: int) -> dict[str, object]:
     roles = ROLES[grid.platform]
-    first = np.full(len(grid.units), window - BEFORE_DAYS)
-    recent = np.full(len(grid.units), window - _LAST_WEEK)
-    earlier_days = BEFORE_DAYS - _LAST_WEEK
+    first = np.full(len(chosen), window - BEFORE_DAYS)
+    recent = np.full(len(chosen), window - _LAST_WEEK)
 
     def momentum(column: str) -> np.ndarray:
-        late, early = grid.mean(column, recent, _LAST_WEEK), grid.mean(column, first, earlier_days)
+        late = grid.mean(column, chosen, recent, _LAST_WEEK)
+        early = grid.mean(column, chosen, first, BEFORE_DAYS - _LAST_WEEK)
         return np.log1p(late) - np.log1p(early)
 
-    exposure = grid.mean(roles.exposure, first, BEFORE_DAYS)
-    clicks = grid.mean(roles.clicks, first, BEFORE_DAYS)
-    rows["log_spend_before"] = np.log1p(grid.mean(roles.volume, first, BEFORE_DAYS))
-    rows["spend_momentum"] = momentum(roles.volume)
-    rows["count_momentum"] = momentum(roles.count)
-    rows["click_rate_before"] = np.divide(clicks, exposure, out=np.zeros_like(clicks), where=exposure > 0)
-    rows["quality_before"] = (
-        np.nan if roles.quality is None else _mean_of_known(grid.values[roles.quality][:, first[0] : window])
-    )
+    exposure = grid.mean(roles.exposure, chosen, first, BEFORE_DAYS)
+    clicks = grid.mean(roles.clicks, chosen, first, BEFORE_DAYS)
+    return {
+        "log_spend_before": np.log1p(grid.mean(roles.volume, chosen, first, BEFORE_DAYS)),
+        "spend_momentum": momentum(roles.volume),
+        "count_momentum": momentum(roles.count),
+        "click_rate_before": np.divide(clicks, exposure, out=np.zeros_like(clicks), where=exposure > 0),
+        "quality_before": (
+            np.nan
+            if roles.quality is None
+            else _mean_of_known(grid.values[roles.quality][chosen, window - BEFORE_DAYS : window])
+        ),
+    }
 
 
 def _mean_of_known(block: np.ndarray) -> np.ndarray:
@@ -158,8 +175,10 @@ def _mean_of_known(block: np.ndarray) -> np.ndarray:
     return np.divide(total, n_known, out=np.full(len(block), np.nan), where=n_known > 0)
 
 
-def _add_other_treatments(rows: pd.DataFrame, others: dict[str, np.ndarray], window: int) -> None:
+def _other_treatments(others: dict[str, np.ndarray], window: int) -> dict[str, np.ndarray]:
     started = np.stack(list(others.values()))
     since = np.where(started < window, window - started, _OTHER_HORIZON_DAYS)
-    rows["days_since_other"] = np.minimum(since, _OTHER_HORIZON_DAYS).min(axis=0).astype(float)
-    rows["other_active"] = (started < window).sum(axis=0)
+    return {
+        "days_since_other": np.minimum(since, _OTHER_HORIZON_DAYS).min(axis=0).astype(float),
+        "other_active": (started < window).sum(axis=0),
+    }

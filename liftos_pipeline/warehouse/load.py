@@ -1,23 +1,32 @@
-"""Loads what platforms said. Every window is one assertion in one transaction:
-"at ``observed_at`` the platform said exactly these rows for these days of this account".
+"""Loads what platforms said. Every window is one assertion: "at ``observed_at`` the platform said exactly these rows
+for these days of this account".
 
-The result does not depend on the order in which assertions arrive, nor on repeats: each holds from its own clock to
-the next one of the same account-day, and neighbours that say the same are one version.
+The result does not depend on the order in which assertions arrive, nor on repeats, nor on how they are batched: each
+holds from its own clock to the next one of the same scope, and neighbours that say the same are one version. The scope
+of an assertion is an account-day (mode ``window``), an account (``snapshot``) or a key (``upsert``).
+
+The arithmetic of intervals runs on keys and hashes only; contents are copied once, for versions that are new.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import duckdb
 import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from liftos_pipeline.errors import WarehouseError
 from liftos_pipeline.schema import FOREVER, Table, Window, source_columns
+from liftos_pipeline.schema.ops import API_PAGE
 from liftos_pipeline.warehouse.archive import keep_bodies
 from liftos_pipeline.warehouse.store import Warehouse
+
+_BEGINNING = datetime(1, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -31,7 +40,7 @@ class LoadSummary:
 
 
 def load_windows(warehouse: Warehouse, windows: Iterable[Window], run_id: str) -> LoadSummary:
-    """Load a batch under one lock, one transaction per window.
+    """Load a batch under one lock. Windows of one stream that follow each other are one transaction.
 
     Raises
     ------
@@ -43,239 +52,288 @@ def load_windows(warehouse: Warehouse, windows: Iterable[Window], run_id: str) -
     keep_bodies(warehouse.archive_file, (page for window in batch for page in window.pages))
     totals = [0, 0, 0]
     with warehouse.write() as connection:
-        for window in batch:
-            for position, count in enumerate(_load(connection, window, run_id)):
+        for _, group in itertools.groupby(batch, key=lambda window: (window.source, window.stream, window.mode)):
+            for position, count in enumerate(_load(connection, list(group), run_id)):
                 totals[position] += count
     return LoadSummary(totals[0], totals[1], totals[2], pages=sum(len(window.pages) for window in batch))
 
 
-def _load(connection: duckdb.DuckDBPyConnection, window: Window, run_id: str) -> tuple[int, int, int]:
+def _load(connection: duckdb.DuckDBPyConnection, windows: Sequence[Window], run_id: str) -> tuple[int, int, int]:
     """One transaction. An error ends the batch, and closing the connection rolls the transaction back."""
     connection.execute("BEGIN")
-    _prepare(connection, window)
-    conflict = _reject_conflicts(connection, window, run_id)
+    _read_in(connection, windows)
+    refused, error = _refused(connection, windows, run_id)
     counts = (0, 0, 0)
-    if conflict is None:
-        _mark_affected(connection, window)
-        counts = _write_receipts(connection, window, run_id)
-        _rewrite(connection, window, run_id)
-    _write_pages(connection, window, run_id)
+    accepted = windows[:refused]
+    if accepted:
+        _make_assertions(connection, accepted)
+        _make_versions(connection, windows[0])
+        counts = _write_receipts(connection, windows[0], run_id)
+        _write_versions(connection, windows[0].table, run_id)
+    _write_pages(connection, windows[: refused + 1], run_id)
     connection.execute("COMMIT")
-    connection.unregister("incoming_rows")
-    if conflict is not None:
-        raise conflict
+    if error is not None:
+        raise error
     return counts
 
 
-def _names(table: Table) -> str:
-    return ", ".join(source_columns(table))
+def _key(table: Table) -> str:
+    return ", ".join(table.key)
 
 
-def _prepare(connection: duckdb.DuckDBPyConnection, window: Window) -> None:
-    """``incoming``: the rows once each with their hash; ``span``: until when this assertion holds."""
-    table = window.table
-    connection.register("incoming_rows", window.rows)
+def _scope(window: Window) -> tuple[str, ...]:
+    """Columns that name what one assertion is about."""
+    if window.mode == "window":
+        return ("account_id", str(window.table.day))
+    return ("account_id",) if window.mode == "snapshot" else window.table.key
+
+
+def _narrow(window: Window) -> str:
+    """Key and scope: what the arithmetic needs of a row beside its hash."""
+    return ", ".join(dict.fromkeys((*window.table.key, *_scope(window))))
+
+
+def _read_in(connection: duckdb.DuckDBPyConnection, windows: Sequence[Window]) -> None:
+    """``batch_rows``: all rows as they came, numbered. ``said``: once each, as key, scope and hash."""
+    table = windows[0].table
+    rows = pa.concat_tables([window.rows for window in windows])
+    window_no = itertools.chain.from_iterable([[number] * len(window.rows) for number, window in enumerate(windows)])
+    rows = rows.append_column("window_no", pa.array(window_no, pa.int32()))
+    rows = rows.append_column("row_no", pa.array(range(len(rows)), pa.int64()))
+    connection.register("batch_rows", rows)
     content = ", ".join(f"coalesce({name}::VARCHAR, '\\N')" for name in source_columns(table))
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE incoming AS SELECT DISTINCT {_names(table)}, "
-        f"md5(concat_ws(chr(31), {content})) AS row_hash FROM incoming_rows"
+        f"CREATE OR REPLACE TEMP TABLE said AS SELECT window_no, {_narrow(windows[0])}, "
+        f"md5(concat_ws(chr(31), {content})) AS row_hash, min(row_no) AS row_no FROM batch_rows GROUP BY ALL"
     )
-    later = [window.source, window.stream, window.account_id, window.observed_at]
-    if window.mode == "window":
-        connection.execute(
-            "CREATE OR REPLACE TEMP TABLE span AS SELECT d.day::DATE AS day, "
-            "coalesce(min(r.observed_at), ?) AS next_at FROM range(?::DATE, ?::DATE + 1, INTERVAL 1 DAY) d(day) "
-            "LEFT JOIN ops.load_receipt r ON r.date_day = d.day AND r.source = ? AND r.stream = ? "
-            "AND r.account_id = ? AND r.observed_at > ? GROUP BY 1",
-            [FOREVER, window.start, window.end, *later],
-        )
-    elif window.mode == "snapshot":
-        connection.execute(
-            "CREATE OR REPLACE TEMP TABLE span AS SELECT coalesce(min(observed_at), ?) AS next_at "
-            "FROM ops.load_receipt WHERE source = ? AND stream = ? AND account_id = ? AND observed_at > ?",
-            [FOREVER, *later],
-        )
-    else:
-        keys = ", ".join(f"i.{key}" for key in table.key)
-        connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE span AS SELECT {keys}, coalesce(min(f.observed_from), ?) AS next_at "
-            f"FROM incoming i LEFT JOIN {table.full_name} f ON {_same(table, 'i', 'f')} AND f.observed_from > ? "
-            "GROUP BY ALL",
-            [FOREVER, window.observed_at],
-        )
 
 
-def _same(table: Table, left: str, right: str) -> str:
-    return " AND ".join(f"{left}.{key} = {right}.{key}" for key in table.key)
-
-
-def _span_join(window: Window, alias: str) -> str:
-    if window.mode == "window":
-        return f"JOIN span s ON s.day = {alias}.{window.table.day}"
-    if window.mode == "snapshot":
-        return "CROSS JOIN span s"
-    return f"JOIN span s ON {_same(window.table, 's', alias)}"
-
-
-def _reject_conflicts(connection: duckdb.DuckDBPyConnection, window: Window, run_id: str) -> WarehouseError | None:
-    keys = ", ".join(window.table.key)
+def _refused(
+    connection: duckdb.DuckDBPyConnection, windows: Sequence[Window], run_id: str
+) -> tuple[int, WarehouseError | None]:
+    """Number of the first window that cannot be loaded, with the reason; their number if all can."""
+    table = windows[0].table
+    stray = [_rows_of_other_days(window) for window in windows]
+    first_stray = next((number for number, count in enumerate(stray) if count), len(windows))
     doubled = connection.execute(
-        f"SELECT {_names(window.table)} FROM incoming QUALIFY count(*) OVER (PARTITION BY {keys}) > 1 ORDER BY {keys}"
-    ).fetchall()
-    stray = 0
-    if window.mode == "window":
-        found = connection.execute(
-            f"SELECT count(*) FROM incoming WHERE {window.table.day} NOT BETWEEN ? AND ?",
-            [window.start, window.end],
-        ).fetchone()
-        stray = found[0] if found else 0
-    if len(doubled) == 0 and stray == 0:
-        return None
+        f"SELECT min(window_no) FROM (SELECT window_no FROM said GROUP BY window_no, {_key(table)} HAVING count(*) > 1)"
+    ).fetchall()[0][0]
+    first_doubled = len(windows) if doubled is None else int(doubled)
+    refused = min(first_stray, first_doubled)
+    if refused == len(windows):
+        return refused, None
+    window = windows[refused]
     place = f"{window.source}.{window.stream} of {window.account_id}, {window.start} to {window.end}"
-    if stray:
-        return WarehouseError(
+    if refused == first_stray:
+        return refused, WarehouseError(
             f"only rows of the days asked for from {place}",
-            f"{stray} rows of other days",
+            f"{stray[refused]} rows of other days",
             "Re-run; report if it stays.",
         )
-    rows = [dict(zip(source_columns(window.table), row, strict=True)) for row in doubled]
+    return refused, WarehouseError(
+        f"one content per key from {place}",
+        f"{_keep_rejected(connection, window, refused, run_id)} rows that share a key and differ",
+        "Both are in ops.rejected_row; the old data stands. Re-run; report to the platform if it stays.",
+    )
+
+
+def _rows_of_other_days(window: Window) -> int:
+    if window.mode != "window":
+        return 0
+    days = window.rows.column(str(window.table.day))
+    inside = pc.and_(
+        pc.greater_equal(days, pa.scalar(window.start)), pc.less_equal(days, pa.scalar(window.end))
+    )
+    return len(days) - int(pc.sum(inside).as_py() or 0)
+
+
+def _keep_rejected(connection: duckdb.DuckDBPyConnection, window: Window, number: int, run_id: str) -> int:
+    names = source_columns(window.table)
+    found = connection.execute(
+        f"SELECT {', '.join('r.' + name for name in names)} FROM batch_rows r JOIN said s USING (row_no) "
+        f"WHERE s.window_no = ? QUALIFY count(*) OVER (PARTITION BY {', '.join('r.' + k for k in window.table.key)}) > 1 "
+        "ORDER BY row_no",
+        [number],
+    ).fetchall()
     where = [window.source, window.stream, window.account_id, window.observed_at]
     connection.execute(
         "DELETE FROM ops.rejected_row WHERE source = ? AND stream = ? AND account_id = ? AND observed_at = ?",
         where,
     )
+    details = [orjson.dumps(dict(zip(names, row, strict=True)), default=str).decode() for row in found]
     connection.executemany(
         "INSERT INTO ops.rejected_row VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            [*where, number, "one key, two contents", orjson.dumps(row, default=str).decode(), run_id]
-            for number, row in enumerate(rows)
-        ],
+        [[*where, place, "one key, two contents", detail, run_id] for place, detail in enumerate(details)],
     )
-    return WarehouseError(
-        f"one content per key from {place}",
-        f"{len(rows)} rows that share a key and differ",
-        "Both are in ops.rejected_row; the old data stands. Re-run; report to the platform if it stays.",
-    )
+    return len(found)
 
 
-def _mark_affected(connection: duckdb.DuckDBPyConnection, window: Window) -> None:
-    """``affected``: versions that touch the assertion's interval and are not already exactly what it says."""
+def _make_assertions(connection: duckdb.DuckDBPyConnection, windows: Sequence[Window]) -> None:
+    """``assertions``: scope, clock and until when it holds. Of two with one clock the later window stands.
+
+    ``receipt_days``: the days that get a receipt: each day of a window, the last day of a snapshot or an upsert.
+    """
+    window = windows[0]
+    scope = ", ".join(_scope(window))
+    connection.register("batch_windows", _as_table(windows))
+    connection.execute("DELETE FROM said WHERE window_no >= ?", [len(windows)])
+    days = "generate_series(first_day, last_day, INTERVAL 1 DAY)" if window.mode == "window" else "[last_day]"
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE affected AS SELECT f.rowid AS version, f.*, s.next_at, "
-        f"i.row_hash IS NOT DISTINCT FROM f.row_hash AND f.observed_from <= $at AND f.observed_to >= s.next_at AS holds "
-        f"FROM {window.table.full_name} f {_span_join(window, 'f')} "
-        f"LEFT JOIN incoming i ON {_same(window.table, 'i', 'f')} AND i.row_hash = f.row_hash "
-        f"WHERE f.account_id = $account AND f.observed_to >= $at AND f.observed_from <= s.next_at",
-        {"at": window.observed_at, "account": window.account_id},
+        "CREATE OR REPLACE TEMP TABLE receipt_days AS SELECT account_id, receipt_day, observed_at, "
+        f"max(window_no) AS window_no FROM (SELECT * REPLACE (receipt_day::DATE AS receipt_day) FROM "
+        f"(SELECT *, unnest({days}) AS receipt_day FROM batch_windows)) GROUP BY ALL"
+    )
+    receipts = "FROM ops.load_receipt WHERE source = $source AND stream = $stream"
+    values = {"source": window.source, "stream": window.stream, "forever": FOREVER}
+    if window.mode == "window":
+        asserted = f"SELECT account_id, receipt_day AS {window.table.day}, observed_at, window_no FROM receipt_days"
+        known = f"SELECT account_id, date_day AS {window.table.day}, observed_at {receipts}"
+    elif window.mode == "snapshot":
+        asserted = f"SELECT {scope}, observed_at, max(window_no) AS window_no FROM receipt_days GROUP BY ALL"
+        known = f"SELECT DISTINCT {scope}, observed_at {receipts}"
+    else:
+        asserted = (
+            f"SELECT {scope}, observed_at, max(window_no) AS window_no "
+            "FROM said JOIN batch_windows USING (window_no, account_id) GROUP BY ALL"
+        )
+        known = f"SELECT {scope}, observed_from AS observed_at FROM {window.table.full_name}"
+        values = {"forever": FOREVER}
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE assertions AS WITH asserted AS ({asserted}), clocks AS (FROM asserted "
+        f"  UNION ALL BY NAME SELECT {scope}, observed_at FROM ({known}) "
+        f"  SEMI JOIN asserted USING ({scope}) ANTI JOIN asserted USING ({scope}, observed_at)) "
+        f"SELECT *, lead(observed_at, 1, $forever) OVER (PARTITION BY {scope} ORDER BY observed_at) AS next_at "
+        "FROM clocks QUALIFY window_no IS NOT NULL",
+        values,
     )
 
 
-def _rewrite(connection: duckdb.DuckDBPyConnection, window: Window, run_id: str) -> None:
+def _as_table(windows: Sequence[Window]) -> pa.Table:
+    columns = ("account_id", "source_mode", "api_version", "observed_at")
+    return pa.table(
+        {
+            "window_no": pa.array(range(len(windows)), pa.int32()),
+            "first_day": pa.array([window.start for window in windows], pa.date32()),
+            "last_day": pa.array([window.end for window in windows], pa.date32()),
+            **{name: [getattr(window, name) for window in windows] for name in columns},
+        }
+    )
+
+
+def _make_versions(connection: duckdb.DuckDBPyConnection, window: Window) -> None:
+    """``standing``: versions in the scopes and times of the assertions. ``versions``: what shall stand instead.
+
+    A standing version survives where no assertion of this batch speaks. ``origin`` is where the content comes from:
+    a row of the table, or, below zero, a row of the batch.
+    """
     table = window.table
-    names = _names(table)
-    keys = ", ".join(table.key)
-    kept = f"{names}, row_hash, run_id, source_mode, api_version"
+    scope, narrow = ", ".join(_scope(window)), _narrow(window)
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE pieces AS "
-        f"SELECT {kept}, observed_from, least(observed_to, $at) AS observed_to "
-        f"FROM affected WHERE NOT holds AND observed_from < $at "
-        f"UNION ALL SELECT {kept}, greatest(observed_from, next_at), observed_to "
-        f"FROM affected WHERE NOT holds AND observed_to > next_at "
-        f"UNION ALL SELECT {', '.join('i.' + n for n in source_columns(table))}, i.row_hash, $run, $mode, $version, "
-        f"$at, s.next_at FROM incoming i {_span_join(window, 'i')} "
-        f"ANTI JOIN affected a ON a.holds AND {_same(table, 'a', 'i')}",
-        {"at": window.observed_at, "run": run_id, "mode": window.source_mode, "version": window.api_version},
+        f"CREATE OR REPLACE TEMP TABLE standing AS "
+        f"SELECT f.rowid AS version, {narrow}, row_hash, observed_from, observed_to FROM {table.full_name} f "
+        f"JOIN (SELECT {scope}, min(observed_at) AS first_at, max(next_at) AS last_at FROM assertions GROUP BY ALL) "
+        f"USING ({scope}) WHERE observed_to >= first_at AND observed_from <= last_at"
     )
     connection.execute(
-        f"DELETE FROM {table.full_name} WHERE rowid IN (SELECT version FROM affected WHERE NOT holds)"
+        f"CREATE OR REPLACE TEMP TABLE versions AS "
+        f"WITH silences AS ("
+        f"  SELECT {scope}, lag(next_at, 1, $beginning) OVER (PARTITION BY {scope} ORDER BY observed_at) AS since, "
+        f"  observed_at AS until FROM assertions QUALIFY since < until "
+        f"  UNION ALL SELECT {scope}, max(next_at), $forever FROM assertions GROUP BY ALL), "
+        f"pieces AS ("
+        f"  SELECT {narrow}, row_hash, version AS origin, greatest(observed_from, since) AS observed_from, "
+        f"  least(observed_to, until) AS observed_to "
+        f"  FROM standing JOIN silences USING ({scope}) WHERE observed_from < until AND observed_to > since "
+        f"  UNION ALL SELECT {narrow}, row_hash, -1 - row_no, observed_at, next_at "
+        f"  FROM said JOIN assertions USING (window_no, {scope})), "
+        f"edges AS (SELECT *, observed_from IS DISTINCT FROM lag(observed_to) OVER same AS opens "
+        f"  FROM pieces WINDOW same AS (PARTITION BY {_key(table)}, row_hash ORDER BY observed_from)), "
+        f"runs AS (SELECT *, count_if(opens) OVER same AS run_no "
+        f"  FROM edges WINDOW same AS (PARTITION BY {_key(table)}, row_hash ORDER BY observed_from)) "
+        f"SELECT {narrow}, row_hash, arg_min(origin, observed_from) AS origin, "
+        f"min(runs.observed_from) AS observed_from, max(runs.observed_to) AS observed_to "
+        f"FROM runs GROUP BY {narrow}, row_hash, run_no",
+        {"beginning": _BEGINNING, "forever": FOREVER},
     )
-    values = ", ".join(f"arg_min({name}, p.observed_from) AS {name}" for name in _carried(table))
+
+
+def _write_versions(connection: duckdb.DuckDBPyConnection, table: Table, run_id: str) -> None:
+    """Bring the table from ``standing`` to ``versions``; a version whose beginning stands is not written again."""
+    same = f"{_key(table)}, row_hash, observed_from"
+    names = source_columns(table)
+    connection.execute(
+        f"UPDATE {table.full_name} SET observed_to = changed.observed_to FROM ("
+        f"  SELECT s.version, v.observed_to FROM standing s JOIN versions v USING ({same}) "
+        f"  WHERE s.observed_to <> v.observed_to) changed WHERE {table.full_name}.rowid = changed.version"
+    )
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE opened AS FROM versions ANTI JOIN standing USING ({same})")
     connection.execute(
         f"INSERT INTO {table.full_name} BY NAME "
-        f"WITH edges AS (SELECT *, observed_from IS DISTINCT FROM lag(observed_to) OVER same AS opens "
-        f"  FROM pieces WINDOW same AS (PARTITION BY {keys}, row_hash ORDER BY observed_from)), "
-        f"p AS (SELECT *, count_if(opens) OVER (PARTITION BY {keys}, row_hash ORDER BY observed_from) AS run_no FROM edges) "
-        f"SELECT {keys}, row_hash, {values}, min(p.observed_from) AS observed_from, max(p.observed_to) AS observed_to "
-        f"FROM p GROUP BY {keys}, row_hash, run_no ORDER BY {keys}, observed_from"
+        f"SELECT {', '.join('r.' + name for name in names)}, $run AS run_id, w.source_mode, w.api_version, "
+        f"o.row_hash, o.observed_from, o.observed_to "
+        f"FROM opened o JOIN batch_rows r ON r.row_no = -1 - o.origin JOIN batch_windows w USING (window_no) "
+        f"ORDER BY {', '.join('r.' + name for name in table.key)}, o.observed_from",
+        {"run": run_id},
     )
-
-
-def _carried(table: Table) -> list[str]:
-    """Columns that are the same over all pieces of one version, or taken from its first."""
-    content = [name for name in source_columns(table) if name not in table.key]
-    return [*content, "run_id", "source_mode", "api_version"]
+    connection.execute(
+        f"INSERT INTO {table.full_name} "
+        f"SELECT f.* REPLACE (o.observed_from AS observed_from, o.observed_to AS observed_to) "
+        f"FROM opened o JOIN {table.full_name} f ON f.rowid = o.origin"
+    )
+    connection.execute(
+        f"DELETE FROM {table.full_name} WHERE rowid IN "
+        f"(SELECT version FROM standing ANTI JOIN versions USING ({same}))"
+    )
 
 
 def _write_receipts(connection: duckdb.DuckDBPyConnection, window: Window, run_id: str) -> tuple[int, int, int]:
-    """One receipt per day of a window; one at the last day of a snapshot or an upsert.
-
-    Restated and vanished rows are counted against what stood just before, so a repeat counts the same.
-    """
-    by_day = window.mode == "window"
-    day = window.table.day if by_day else "$end::DATE"
-    same_key = _same(window.table, "i", "a")
-    days = "SELECT day FROM span" if by_day else "SELECT $end::DATE AS day"
-    vanished = (
-        "0" if window.mode == "upsert" else f"count_if(NOT EXISTS (SELECT 1 FROM incoming i WHERE {same_key}))"
-    )
-    where = {
-        "source": window.source,
-        "stream": window.stream,
-        "account": window.account_id,
-        "at": window.observed_at,
-    }
+    """What ended at an assertion's clock was restated by it if its key came again, and vanished otherwise."""
+    key, scope = _key(window.table), ", ".join(_scope(window))
+    day = window.table.day if window.mode == "window" else "NULL::DATE"
+    where = {"source": window.source, "stream": window.stream}
     connection.execute(
-        "DELETE FROM ops.load_receipt WHERE source = $source AND stream = $stream AND account_id = $account "
-        "AND observed_at = $at AND date_day BETWEEN $start AND $end",
-        {**where, "start": window.start if by_day else window.end, "end": window.end},
+        "DELETE FROM ops.load_receipt WHERE source = $source AND stream = $stream AND EXISTS (FROM receipt_days d "
+        "WHERE d.account_id = load_receipt.account_id AND d.receipt_day = date_day "
+        "AND d.observed_at = load_receipt.observed_at)",
+        where,
     )
-    connection.execute(
+    written = connection.execute(
         f"INSERT INTO ops.load_receipt "
-        f"WITH days AS ({days}), "
-        f"came AS (SELECT {day} AS day, count(*) AS n FROM incoming GROUP BY 1), "
-        f"gone AS (SELECT {day} AS day, count(*) AS n, {vanished} AS n_vanished FROM affected a "
-        f"  WHERE observed_from < $at AND observed_to >= $at "
-        f"  AND NOT EXISTS (SELECT 1 FROM incoming i WHERE {same_key} AND i.row_hash = a.row_hash) GROUP BY 1) "
-        f"SELECT $source, $stream, $account, d.day, $at, coalesce(c.n, 0), "
-        f"  coalesce(g.n - g.n_vanished, 0), coalesce(g.n_vanished, 0), $run, $mode, $now "
-        f"FROM days d LEFT JOIN came c USING (day) LEFT JOIN gone g USING (day) WHERE $end::DATE IS NOT NULL",
-        {
-            **where,
-            "end": window.end,
-            "run": run_id,
-            "mode": window.source_mode,
-            "now": datetime.now(UTC).replace(tzinfo=None),
-        },
-    )
-    counts = connection.execute(
-        "SELECT sum(rows_in)::BIGINT, sum(rows_restated)::BIGINT, sum(rows_vanished)::BIGINT FROM ops.load_receipt "
-        "WHERE source = $source AND stream = $stream AND account_id = $account AND observed_at = $at "
-        "AND date_day BETWEEN $start AND $end",
-        {**where, "start": window.start, "end": window.end},
-    ).fetchone()
-    return counts if counts else (0, 0, 0)
+        f"WITH came AS (SELECT window_no, {day} AS day, count(*) AS n FROM said GROUP BY ALL), "
+        f"ended AS (SELECT window_no, {day} AS day, count(k.came) AS n_restated, "
+        f"  count(*) - count(k.came) AS n_vanished "
+        f"  FROM (SELECT {_narrow(window)}, observed_to AS observed_at FROM versions) "
+        f"  JOIN assertions USING ({scope}, observed_at) "
+        f"  LEFT JOIN (SELECT DISTINCT window_no, {key}, true AS came FROM said) k USING (window_no, {key}) "
+        f"  GROUP BY ALL) "
+        f"SELECT $source, $stream, d.account_id, d.receipt_day, d.observed_at, coalesce(c.n, 0), "
+        f"  coalesce(e.n_restated, 0), coalesce(e.n_vanished, 0), $run, w.source_mode, $now "
+        f"FROM receipt_days d JOIN batch_windows w USING (window_no) "
+        f"LEFT JOIN came c ON c.window_no = d.window_no AND coalesce(c.day, d.receipt_day) = d.receipt_day "
+        f"LEFT JOIN ended e ON e.window_no = d.window_no AND coalesce(e.day, d.receipt_day) = d.receipt_day "
+        f"ORDER BY d.account_id, d.observed_at, d.receipt_day RETURNING rows_in, rows_restated, rows_vanished",
+        {**where, "run": run_id, "now": datetime.now(UTC).replace(tzinfo=None)},
+    ).fetchall()
+    rows_in, restated, vanished = (sum(column) for column in zip(*written, strict=True))
+    return rows_in, restated, vanished
 
 
-def _write_pages(connection: duckdb.DuckDBPyConnection, window: Window, run_id: str) -> None:
-    head = [run_id, window.source, window.stream, window.account_id, window.start, window.end, window.observed_at]
+def _write_pages(connection: duckdb.DuckDBPyConnection, windows: Sequence[Window], run_id: str) -> None:
+    entries = []
+    for window in windows:
+        head = {
+            "run_id": run_id,
+            "source": window.source,
+            "stream": window.stream,
+            "account_id": window.account_id,
+            "window_start": window.start,
+            "window_end": window.end,
+            "observed_at": window.observed_at,
+        }
+        entries += [{**head, **{k: v for k, v in vars(page).items() if k != "body"}} for page in window.pages]
+    connection.register("batch_pages", pa.Table.from_pylist(entries, schema=API_PAGE.arrow()))
+    same = "run_id, source, stream, account_id, window_start, window_end, observed_at"
     connection.execute(
-        "DELETE FROM raw.api_page WHERE run_id = ? AND source = ? AND stream = ? AND account_id = ? "
-        "AND window_start = ? AND window_end = ? AND observed_at = ?",
-        head,
+        f"DELETE FROM raw.api_page WHERE rowid IN (SELECT p.rowid FROM raw.api_page p SEMI JOIN batch_pages USING ({same}))"
     )
-    rows = [
-        [
-            *head,
-            page.page_no,
-            page.url,
-            page.request_hash,
-            page.http_status,
-            page.fetched_at,
-            page.sha256,
-            page.body_bytes,
-            page.error,
-        ]
-        for page in window.pages
-    ]
-    if rows:
-        connection.executemany(f"INSERT INTO raw.api_page VALUES ({', '.join('?' * 15)})", rows)
+    connection.execute("INSERT INTO raw.api_page BY NAME FROM batch_pages")

@@ -22,7 +22,12 @@ known as (
 ),
 
 newest as (
-    select *
+    select
+        *,
+        case series_id
+            when 'CPIAUCSL' then (observation_date - interval 12 month)::date
+            when 'GDP' then (observation_date - interval 3 month)::date
+        end as base_date
     from known
     qualify row_number() over (
         partition by date_day, series_id order by observation_date desc, realtime_start desc
@@ -56,9 +61,4 @@ select
     end as unit
 from newest as n
 left join known as b
-    on
-        b.date_day = n.date_day
-        and b.series_id = n.series_id
-        and b.observation_date = n.observation_date
-        - case n.series_id when 'CPIAUCSL' then interval 12 month else interval 3 month end
-        and n.series_id in ('CPIAUCSL', 'GDP')
+    on b.date_day = n.date_day and b.series_id = n.series_id and b.observation_date = n.base_date
