@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -20,7 +21,7 @@ from liftos_pipeline.simulator.scenario import Scenario, scenario_named
 from liftos_pipeline.sources import SOURCES
 from liftos_pipeline.sources.stream import Connection, Source, Stream
 from liftos_pipeline.warehouse import Warehouse
-from liftos_pipeline.warehouse.load import load_windows
+from liftos_pipeline.warehouse.load import LoadSummary, load_windows
 from liftos_pipeline.warehouse.receipts import receipts
 
 HISTORY_STEP_DAYS = 7
@@ -260,27 +261,36 @@ def _run(
     clock: datetime | None = None
     connection: Connection | None = None
     batch: list[Window] = []
-    totals = [0, 0, 0, 0]
+    loads: list[Future[LoadSummary]] = []
+    with ThreadPoolExecutor(1, "load") as loader:
 
-    def flush() -> None:
-        if batch:
-            done = load_windows(home.warehouse, batch, run_id)
-            counts = (done.rows_in, done.rows_restated, done.rows_vanished, done.pages)
-            totals[:] = [total + count for total, count in zip(totals, counts, strict=True)]
-            batch.clear()
+        def flush() -> None:
+            """Load the batch beside the next pulls; at most one batch waits."""
+            if loads:
+                loads[-1].result()
+            if batch:
+                loads.append(loader.submit(load_windows, home.warehouse, tuple(batch), run_id))
+                batch.clear()
 
-    try:
-        for pull, account in tasks:
-            if connection is None or pull.observed_at != clock:
-                _close(connection)
-                clock, connection = pull.observed_at, connect(home, source, pull.observed_at)
-            batch.append(stream.fetch(connection, account, pull.start, pull.end, pull.observed_at))
-            if len(batch) >= _BATCH_WINDOWS or sum(len(window.rows) for window in batch) >= _BATCH_ROWS:
-                flush()
-    finally:
-        _close(connection)
-        flush()
-    return PullSummary(len(tasks), *totals)
+        try:
+            for pull, account in tasks:
+                if connection is None or pull.observed_at != clock:
+                    _close(connection)
+                    clock, connection = pull.observed_at, connect(home, source, pull.observed_at)
+                batch.append(stream.fetch(connection, account, pull.start, pull.end, pull.observed_at))
+                if len(batch) >= _BATCH_WINDOWS or sum(len(window.rows) for window in batch) >= _BATCH_ROWS:
+                    flush()
+        finally:
+            _close(connection)
+            flush()
+    done = [load.result() for load in loads]
+    return PullSummary(
+        windows=len(tasks),
+        rows=sum(load.rows_in for load in done),
+        rows_restated=sum(load.rows_restated for load in done),
+        rows_vanished=sum(load.rows_vanished for load in done),
+        pages=sum(load.pages for load in done),
+    )
 
 
 def _close(connection: Connection | None) -> None:

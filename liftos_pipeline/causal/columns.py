@@ -140,7 +140,7 @@ def _normalised(column: pd.Series, name: str, role: str) -> NDArray[Any]:
     if kind in ("integer", "boolean"):
         return np.asarray(column, dtype=np.int64)
     if kind in ("datetime64", "datetime", "date"):
-        instants = pd.to_datetime(column)
+        instants = column if pd.api.types.is_datetime64_any_dtype(column.dtype) else pd.to_datetime(column)
         if instants.dt.tz is not None:
             instants = instants.dt.tz_convert("UTC").dt.tz_localize(None)
         return np.asarray(instants, dtype="datetime64[us]")

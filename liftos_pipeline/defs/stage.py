@@ -1,6 +1,8 @@
 """The factory of result assets: read as of each day, call one function of ``stages``, replace the partition."""
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 
@@ -41,8 +43,8 @@ class Inputs:
         return self.connection.execute(query).df()
 
 
-DAYS_AT_ONCE = 10
-"""As-of days that are held in memory together."""
+DAYS_AT_ONCE = 5
+"""As-of days that are read together. At most twice as many are held in memory."""
 
 Read = Callable[[Inputs], Sequence[pd.DataFrame]]
 
@@ -99,12 +101,20 @@ def stage_asset(
 
 
 def read_by_day(home: Home, days: Sequence[date], read: Read) -> Iterator[tuple[date, Sequence[pd.DataFrame]]]:
-    """What a stage reads, day by day. Several days are read under one lock, and computed on outside of it."""
-    for start in range(0, len(days), DAYS_AT_ONCE):
-        chosen = days[start : start + DAYS_AT_ONCE]
+    """What a stage reads, day by day. A few days are read under one lock, while those before are computed on."""
+
+    def read_chunk(chosen: Sequence[date]) -> list[Sequence[pd.DataFrame]]:
         with home.warehouse.read() as connection:
-            frames = [read(Inputs(connection, home.settings, as_of)) for as_of in chosen]
-        yield from zip(chosen, frames, strict=True)
+            return [read(Inputs(connection, home.settings, as_of)) for as_of in chosen]
+
+    chunks = [days[start : start + DAYS_AT_ONCE] for start in range(0, len(days), DAYS_AT_ONCE)]
+    with ThreadPoolExecutor(1, "read") as reader:
+        ahead = reader.submit(read_chunk, chunks[0])
+        for chosen, following in itertools.zip_longest(chunks, chunks[1:]):
+            frames = ahead.result()
+            if following is not None:
+                ahead = reader.submit(read_chunk, following)
+            yield from zip(chosen, frames, strict=True)
 
 
 def with_provenance(rows: pd.DataFrame, home: Home, run_id: str) -> pd.DataFrame:

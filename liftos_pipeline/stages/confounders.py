@@ -34,7 +34,7 @@ def find_confounders(panel: pd.DataFrame, seed: int) -> pd.DataFrame:
         spend = pd.DataFrame(
             {
                 "unit": observed["unit_id"].to_numpy(),
-                "day": pd.to_datetime(observed["date_day"]).to_numpy(),
+                "day": observed["date_day"].to_numpy(dtype="datetime64[us]"),
                 "spend": observed["spend"].to_numpy(dtype=float),
             }
         )
