@@ -176,7 +176,6 @@ def _make_assertions(connection: duckdb.DuckDBPyConnection, windows: Sequence[Wi
     window = windows[0]
     scope = ", ".join(_scope(window))
     connection.register("batch_windows", _as_table(windows))
-    connection.execute("DELETE FROM said WHERE window_no >= ?", [len(windows)])
     days = "generate_series(first_day, last_day, INTERVAL 1 DAY)" if window.mode == "window" else "[last_day]"
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE receipt_days AS SELECT account_id, receipt_day, observed_at, "

@@ -133,6 +133,49 @@ def test_windows_before_a_refused_one_are_kept(warehouse: Warehouse) -> None:
     with pytest.raises(WarehouseError):
         load_windows(warehouse, [restated_window(D1), bad, restated_window(D3)], "run")
     assert receipts(warehouse, "meta", "insights_daily") == {ACCOUNT: {D1: [clock(D1)]}}
+    assert len(fetch(warehouse, "SELECT * FROM ops.rejected_row")) == 2
+
+
+def test_pages_of_a_refused_window_are_kept(warehouse: Warehouse) -> None:
+    window = restated_window(D2)
+    page = Page(0, "https://x/a", "r0", 200, datetime(2026, 1, 2, 6), "unread", None, 9)
+    bad = replace_rows(window, [*window.rows.to_pylist(), {**window.rows.to_pylist()[0], "impressions": 7}])
+    with pytest.raises(WarehouseError):
+        load_windows(warehouse, [restated_window(D1), Window(**{**vars(bad), "pages": (page,)})], "run")
+    assert fetch(warehouse, "SELECT observed_at FROM raw.api_page") == [(clock(D2),)]
+
+
+def test_streams_in_one_batch_do_not_touch_each_other(warehouse: Warehouse) -> None:
+    load_windows(warehouse, [restated_window(D1), campaigns(D1, a="a"), profiles(D1, p="US")], "run")
+    assert len(fetch(warehouse, STANDING)) == 5
+    assert fetch(warehouse, "SELECT campaign_name FROM raw.meta_campaigns") == [("a",)]
+    assert fetch(warehouse, "SELECT country FROM raw.klaviyo_profiles") == [("US",)]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_of_two_assertions_with_one_clock_the_later_stands(warehouse: Warehouse, at_once: bool) -> None:
+    said = [campaigns(D1, a="first", b="b"), campaigns(D1, a="second")]
+    for batch in [said] if at_once else [[window] for window in said]:
+        load_windows(warehouse, batch, "run")
+    versions = fetch(warehouse, "SELECT campaign_name, observed_from, observed_to FROM raw.meta_campaigns")
+    assert versions == [("second", clock(D1), FOREVER)]
+    assert fetch(warehouse, "SELECT rows_in FROM ops.load_receipt") == [(1,)]
+
+
+def test_a_batch_that_speaks_without_a_gap_leaves_nothing_of_what_stood(warehouse: Warehouse) -> None:
+    load_windows(warehouse, [campaigns(D1, a="old")], "run")
+    load_windows(warehouse, [campaigns(D2, a="new"), campaigns(D3, a="newer")], "run")
+    assert fetch(warehouse, "SELECT campaign_name, observed_from, observed_to FROM raw.meta_campaigns") == sorted(
+        [("old", clock(D1), clock(D2)), ("new", clock(D2), clock(D3)), ("newer", clock(D3), FOREVER)], key=repr
+    )
+
+
+def test_a_version_names_the_run_that_saw_its_beginning(warehouse: Warehouse) -> None:
+    for day, run in ((D3, "third"), (D2, "second"), (D1, "first")):
+        load_windows(warehouse, [campaigns(day, a="a")], run)
+    load_windows(warehouse, [campaigns(D1, a="a"), campaigns(D3, a="a")], "again")
+    versions = fetch(warehouse, "SELECT run_id, observed_from, observed_to FROM raw.meta_campaigns")
+    assert versions == [("first", clock(D1), FOREVER)]
 
 
 def test_empty_day_has_a_receipt_and_takes_away_what_stood(warehouse: Warehouse) -> None:
@@ -187,6 +230,8 @@ def test_pages_are_kept_byte_for_byte_and_once(warehouse: Warehouse) -> None:
         (0, pages[0].sha256, len(body), None),
         (1, "unread", 9, "not JSON"),
     ]
+    load_windows(warehouse, [window], "another run")
+    assert len(fetch(warehouse, "SELECT * FROM raw.api_page")) == 4
 
 
 def test_repeat_leaves_the_same_receipts(warehouse: Warehouse) -> None:
