@@ -5,7 +5,6 @@ import logging
 import dagster as dg
 import httpx
 
-from liftos_pipeline.defs.partitions import daily
 from liftos_pipeline.settings import load_settings
 
 DAILY_JOB = "daily"
@@ -14,7 +13,6 @@ _log = logging.getLogger("liftos")
 daily_job = dg.define_asset_job(
     DAILY_JOB,
     selection=dg.AssetSelection.all(),
-    partitions_def=daily,
     executor_def=dg.in_process_executor,
     description="Everything, from raw pulls to the public database, as of one day or a range of days.",
 )
@@ -25,7 +23,8 @@ daily_schedule = dg.build_schedule_from_partitioned_job(
 
 
 @dg.run_failure_sensor(
-    description="Writes every failed run to the log and posts it to LIFTOS_ALERT_WEBHOOK_URL if set."
+    description="Writes every failed run to the log and posts it to LIFTOS_ALERT_WEBHOOK_URL if set.",
+    default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def failed_run_alarm(context: dg.RunFailureSensorContext) -> None:
     message = f"run {context.dagster_run.run_id[:8]} of {context.dagster_run.job_name} failed: {context.failure_event.message}"

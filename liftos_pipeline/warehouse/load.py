@@ -97,7 +97,9 @@ def _read_in(connection: duckdb.DuckDBPyConnection, windows: Sequence[Window]) -
     """``batch_rows``: all rows as they came, numbered. ``said``: once each, as key, scope and hash."""
     table = windows[0].table
     rows = pa.concat_tables([window.rows for window in windows])
-    window_no = itertools.chain.from_iterable([[number] * len(window.rows) for number, window in enumerate(windows)])
+    window_no = itertools.chain.from_iterable(
+        [[number] * len(window.rows) for number, window in enumerate(windows)]
+    )
     rows = rows.append_column("window_no", pa.array(window_no, pa.int32()))
     rows = rows.append_column("row_no", pa.array(range(len(rows)), pa.int64()))
     connection.register("batch_rows", rows)
@@ -141,9 +143,7 @@ def _rows_of_other_days(window: Window) -> int:
     if window.mode != "window":
         return 0
     days = window.rows.column(str(window.table.day))
-    inside = pc.and_(
-        pc.greater_equal(days, pa.scalar(window.start)), pc.less_equal(days, pa.scalar(window.end))
-    )
+    inside = pc.and_(pc.greater_equal(days, pa.scalar(window.start)), pc.less_equal(days, pa.scalar(window.end)))
     return len(days) - int(pc.sum(inside).as_py() or 0)
 
 
@@ -185,7 +185,9 @@ def _make_assertions(connection: duckdb.DuckDBPyConnection, windows: Sequence[Wi
     receipts = "FROM ops.load_receipt WHERE source = $source AND stream = $stream"
     values = {"source": window.source, "stream": window.stream, "forever": FOREVER}
     if window.mode == "window":
-        asserted = f"SELECT account_id, receipt_day AS {window.table.day}, observed_at, window_no FROM receipt_days"
+        asserted = (
+            f"SELECT account_id, receipt_day AS {window.table.day}, observed_at, window_no FROM receipt_days"
+        )
         known = f"SELECT account_id, date_day AS {window.table.day}, observed_at {receipts}"
     elif window.mode == "snapshot":
         asserted = f"SELECT {scope}, observed_at, max(window_no) AS window_no FROM receipt_days GROUP BY ALL"

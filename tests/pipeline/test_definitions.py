@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import dagster as dg
 import httpx
 import pytest
 
@@ -120,3 +124,42 @@ def test_doctor_names_what_is_there(quiet_home: Path) -> None:
     assert done.returncode == 0
     assert f'"newest_as_of": "{LAST}"' in done.stdout
     assert '"source_mode": "simulated"' in done.stdout
+
+
+@dg.op
+def breaks() -> None:
+    raise RuntimeError("the disk is full")
+
+
+@dg.job
+def broken() -> None:
+    breaks()
+
+
+@pytest.mark.parametrize("configured", [True, False])
+def test_a_failed_run_is_posted_where_the_settings_say(monkeypatch: pytest.MonkeyPatch, configured: bool) -> None:
+    from liftos_pipeline.defs.automation import failed_run_alarm
+
+    posted: list[dict[str, str]] = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+    with HTTPServer(("127.0.0.1", 0), Receiver) as server, dg.DagsterInstance.ephemeral() as instance:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        if configured:
+            monkeypatch.setenv("LIFTOS_ALERT_WEBHOOK_URL", f"http://127.0.0.1:{server.server_port}/alarm")
+        failed = broken.execute_in_process(instance=instance, raise_on_error=False)
+        context = dg.build_run_status_sensor_context(
+            sensor_name="failed_run_alarm",
+            dagster_event=failed.get_run_failure_event(),
+            dagster_instance=instance,
+            dagster_run=failed.dagster_run,
+        )
+        failed_run_alarm(context.for_run_failure())
+        server.shutdown()
+    assert len(posted) == int(configured)
+    assert all(f"run {failed.run_id[:8]} of broken failed" in entry["text"] for entry in posted)
