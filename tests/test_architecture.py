@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "liftos_pipeline"
 CONTRACTS = {"schema", "settings", "errors", "domain"}
 CAUSAL_ORDER = ("engines", "kernels", "inference", "propensity", "diagnostics", "estimators")
 CAUSAL_LAST = ("power", "certificate", "attribution")
-CAUSAL_SHARED = {"panel", "results", "columns", "specification", "plots", "graph"}
+CAUSAL_SHARED = {"panel", "results", "columns", "specification", "plots", "graph", "roles", "index", "validation"}
 
 ALLOWED: dict[str, set[str]] = {
     "settings": {"errors"},

@@ -52,7 +52,7 @@ def estimate(name: str, panel: Panel, level: float = 0.95, seed: int = 0, **opti
         raise LiftosError("a level between 0 and 1", repr(level), "0.95 asks for a 95 % interval.")
     call = checked_options(name, spec.function, options, {"level": level, "seed": seed})
     one_of("estimand", str(call.get("estimand", spec.estimands[0])), spec.estimands)
-    if spec.treatment == "binary" and ((panel.d != 0) & (panel.d != 1)).any():
+    if spec.treatment == "binary" and not panel.is_binary:
         raise LiftosError(
             f"0 or 1 in treatment {panel.roles.treatment} for {name}",
             "other numbers",

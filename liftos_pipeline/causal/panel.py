@@ -5,37 +5,23 @@ Everything about the caller's table is validated here, before anything is comput
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from liftos_pipeline.causal.columns import Floats, Integers, Keys, Tabular, keys, numeric, shown, to_pandas
-from liftos_pipeline.errors import LiftosError
+from liftos_pipeline.causal import validation
+from liftos_pipeline.causal.columns import Floats, Integers, Tabular, keys, numeric, to_pandas
+from liftos_pipeline.causal.index import Index, index_of_rows
+from liftos_pipeline.causal.roles import Roles, roles_of
 
-
-@dataclass(frozen=True)
-class Roles:
-    """Names of the columns behind each role."""
-
-    outcome: str
-    treatment: str
-    unit: str
-    period: str | None = None
-    covariates: tuple[str, ...] = ()
-    instruments: tuple[str, ...] = ()
-    weights: str | None = None
-    cluster: str | None = None
-    propensity: str | None = None
-
-    def columns(self) -> tuple[str, ...]:
-        optional = (self.period, self.weights, self.cluster, self.propensity)
-        named = (self.outcome, self.treatment, self.unit, *optional, *self.covariates, *self.instruments)
-        return tuple(name for name in named if name is not None)
+if TYPE_CHECKING:
+    from liftos_pipeline.causal.engines.files import Named
+    from liftos_pipeline.causal.engines.rows import Rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,12 +98,11 @@ class Panel:
 
         Examples
         --------
-        >>> import pandas as pd
-        >>> table = pd.DataFrame({"geo": ["a", "b", "c", "d"], "d": [1, 0, 1, 0], "y": [3.0, 1.0, 4.0, 2.0]})
+        >>>         >>> table = pd.DataFrame({"geo": ["a", "b", "c", "d"], "d": [1, 0, 1, 0], "y": [3.0, 1.0, 4.0, 2.0]})
         >>> Panel.from_frame(table, outcome="y", treatment="d", unit="geo").n_treated
         2
         """
-        roles = _roles(outcome, treatment, unit, period, covariates, instruments, weights, cluster, propensity)
+        roles = roles_of(outcome, treatment, unit, period, covariates, instruments, weights, cluster, propensity)
         return _build(df, roles)
 
     @classmethod
@@ -136,10 +121,12 @@ class Panel:
         propensity: str | None = None,
     ) -> Panel:
         """Like :meth:`from_frame`, from the needed columns of a Parquet file."""
+        from liftos_pipeline.causal.engines.files import open_parquet
         from liftos_pipeline.causal.engines.reading import read_parquet
 
-        roles = _roles(outcome, treatment, unit, period, covariates, instruments, weights, cluster, propensity)
-        return _build(read_parquet(path, roles.columns()), roles)
+        roles = roles_of(outcome, treatment, unit, period, covariates, instruments, weights, cluster, propensity)
+        rows, index = open_parquet(path, _named(roles))
+        return StreamedPanel(roles, rows, index, lambda: _build(read_parquet(path, roles.columns()), roles))
 
     @classmethod
     def from_duckdb(
@@ -158,10 +145,12 @@ class Panel:
         propensity: str | None = None,
     ) -> Panel:
         """Like :meth:`from_frame`, from the needed columns of a DuckDB table."""
+        from liftos_pipeline.causal.engines.files import open_duckdb
         from liftos_pipeline.causal.engines.reading import read_duckdb
 
-        roles = _roles(outcome, treatment, unit, period, covariates, instruments, weights, cluster, propensity)
-        return _build(read_duckdb(path, table, roles.columns()), roles)
+        roles = roles_of(outcome, treatment, unit, period, covariates, instruments, weights, cluster, propensity)
+        rows, index = open_duckdb(path, table, _named(roles))
+        return StreamedPanel(roles, rows, index, lambda: _build(read_duckdb(path, table, roles.columns()), roles))
 
     @property
     def n_rows(self) -> int:
@@ -190,6 +179,35 @@ class Panel:
         """Sampling weights, one where none were given."""
         return np.ones(self.n_rows) if self.weights is None else self.weights
 
+    @property
+    def is_binary(self) -> bool:
+        """Whether the treatment is 0 or 1 in every row."""
+        return bool(((self.d == 0) | (self.d == 1)).all())
+
+    @cached_property
+    def index(self) -> Index:
+        """Who was observed when, and treated from when on."""
+        return index_of_rows(
+            self.unit,
+            self.unit_labels,
+            self.period,
+            self.period_labels,
+            self.cluster,
+            self.cluster_labels,
+            self.d,
+        )
+
+    @cached_property
+    def rows(self) -> Rows:
+        """The rows behind the verbs of an engine."""
+        from liftos_pipeline.causal.engines.frame import ArrayRows
+
+        when = np.zeros(self.n_rows, dtype=np.int64) if self.period is None else self.period
+        columns = {"unit": self.unit, "period": when, "cluster": self.cluster, "y": self.y, "d": self.d}
+        columns |= {f"x{j}": self.X[:, j] for j in range(self.X.shape[1])}
+        columns |= {f"z{j}": self.Z[:, j] for j in range(self.Z.shape[1])}
+        return ArrayRows(columns if self.weights is None else {**columns, "weight": self.weights})
+
     def to_input_order(self, values: NDArray[Any]) -> NDArray[Any]:
         """Values of the panel's rows, shape (n,), in the order of the caller's table."""
         ordered = np.empty_like(values)
@@ -197,32 +215,50 @@ class Panel:
         return ordered
 
 
-def _roles(
-    outcome: str,
-    treatment: str,
-    unit: str,
-    period: str | None,
-    covariates: Sequence[str],
-    instruments: Sequence[str],
-    weights: str | None,
-    cluster: str | None,
-    propensity: str | None,
-) -> Roles:
-    for role, names in (("covariates", covariates), ("instruments", instruments)):
-        if isinstance(names, str):
-            raise LiftosError(f"a list of column names as {role}", f"the text {names!r}", f"Pass [{names!r}].")
-    roles = Roles(
-        outcome, treatment, unit, period, tuple(covariates), tuple(instruments), weights, cluster, propensity
-    )
-    modelled = (outcome, treatment, *roles.covariates, *roles.instruments)
-    repeated = sorted({name for name in modelled if modelled.count(name) > 1})
-    if repeated:
-        raise LiftosError(
-            "outcome, treatment, covariates and instruments to be different columns",
-            f"{', '.join(repeated)} in more than one role",
-            "Give each column one role.",
-        )
-    return roles
+class StreamedPanel(Panel):
+    """A panel whose rows stay in their file. Its arrays are read whole when a method first asks for one."""
+
+    def __init__(self, roles: Roles, rows: Rows, index: Index, load: Callable[[], Panel]) -> None:
+        validation.refuse_treatment(roles, index)
+        known = {"roles": roles, "rows": rows, "index": index, "covariate_names": roles.covariates, "notes": ()}
+        self.__dict__.update(known, _load=load)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name not in Panel.__dataclass_fields__:
+            raise AttributeError(name)
+        self.__dict__.update(vars(self._load()))
+        return self.__dict__[name]
+
+    @property
+    def n_rows(self) -> int:
+        return self.index.n_rows
+
+    @property
+    def n_units(self) -> int:
+        return self.index.n_units
+
+    @property
+    def n_clusters(self) -> int:
+        return self.index.n_clusters
+
+    @property
+    def n_treated(self) -> int:
+        return self.index.n_treated
+
+    @property
+    def is_binary(self) -> bool:
+        return self.index.is_binary
+
+
+def _named(roles: Roles) -> Named:
+    from liftos_pipeline.causal.engines.files import Named
+
+    numbers = {"y": roles.outcome, "d": roles.treatment}
+    numbers |= {f"x{number}": name for number, name in enumerate(roles.covariates)}
+    numbers |= {f"z{number}": name for number, name in enumerate(roles.instruments)}
+    optional = {"weight": roles.weights, "propensity": roles.propensity}
+    numbers |= {role: name for role, name in optional.items() if name is not None}
+    return Named(roles.unit, roles.period, roles.cluster, numbers)
 
 
 def _build(data: Tabular, roles: Roles) -> Panel:
@@ -231,14 +267,14 @@ def _build(data: Tabular, roles: Roles) -> Panel:
     periods = None if roles.period is None else keys(frame, roles.period, "period")
     clusters = units if roles.cluster is None else keys(frame, roles.cluster, "cluster")
     y = numeric(frame, roles.outcome, "outcome")
-    d = _treatment(frame, roles)
-    X, names, notes = _covariates(frame, roles)
-    Z = _matrix(frame, roles.instruments, "instrument")
-    weights = None if roles.weights is None else _weights(frame, roles.weights)
-    propensity = None if roles.propensity is None else _propensity(frame, roles.propensity)
+    d = validation.treatment(frame, roles)
+    X, names, notes = validation.covariates(frame, roles)
+    Z = validation.matrix(frame, roles.instruments, "instrument")
+    weights = None if roles.weights is None else validation.weights(frame, roles.weights)
+    propensity = None if roles.propensity is None else validation.propensity(frame, roles.propensity)
     if periods is not None:
-        _refuse_duplicates(units, periods, roles)
-    order = _row_order(units, periods, np.column_stack([d, y, X, Z]))
+        validation.refuse_duplicates(units, periods, roles)
+    order = validation.row_order(units, periods, np.column_stack([d, y, X, Z]))
     return Panel(
         y=y[order],
         d=d[order],
@@ -257,87 +293,3 @@ def _build(data: Tabular, roles: Roles) -> Panel:
         row_order=order,
         notes=notes,
     )
-
-
-def _row_order(units: Keys, periods: Keys | None, values: Floats) -> Integers:
-    """By unit and period; rows of one unit without a period by their values, so that input order never matters."""
-    if periods is not None:
-        return np.lexsort((periods.codes, units.codes))
-    if len(units.labels) == len(units.codes):
-        return np.argsort(units.codes)
-    return np.lexsort((*values.T[::-1], units.codes))
-
-
-def _treatment(frame: pd.DataFrame, roles: Roles) -> Floats:
-    d = numeric(frame, roles.treatment, "treatment")
-    other = np.unique(d[(d != 0) & (d != 1)])
-    if len(other) and not roles.instruments:
-        raise LiftosError(
-            f"0 or 1 in treatment {roles.treatment}",
-            f"also {shown(other)}",
-            "Code treated rows as 1 and others as 0; a dose needs instruments and the method iv.",
-        )
-    if len(other) == 0 and len(np.unique(d)) < 2:
-        found = "treated" if d[0] == 1 else "untreated"
-        raise LiftosError(
-            f"treated and untreated rows in {roles.treatment}",
-            f"all {len(d)} rows {found}",
-            "Add rows of the other arm: without a comparison there is no effect to estimate.",
-        )
-    return d
-
-
-def _covariates(frame: pd.DataFrame, roles: Roles) -> tuple[Floats, tuple[str, ...], tuple[str, ...]]:
-    X = _matrix(frame, roles.covariates, "covariate")
-    constant = np.ptp(X, axis=0) == 0
-    names = tuple(name for name, flat in zip(roles.covariates, constant, strict=True) if not flat)
-    notes = tuple(
-        f"covariate {name} is constant and was dropped"
-        for name, flat in zip(roles.covariates, constant, strict=True)
-        if flat
-    )
-    return np.ascontiguousarray(X[:, ~constant]), names, notes
-
-
-def _matrix(frame: pd.DataFrame, names: tuple[str, ...], role: str) -> Floats:
-    if not names:
-        return np.empty((len(frame), 0))
-    return np.column_stack([numeric(frame, name, role) for name in names])
-
-
-def _weights(frame: pd.DataFrame, name: str) -> Floats:
-    values = numeric(frame, name, "weights")
-    n_not_positive = int((values <= 0).sum())
-    if n_not_positive:
-        raise LiftosError(
-            f"positive weights in {name}",
-            f"{n_not_positive} of {len(values)} rows at zero or below",
-            "Drop rows that should not count.",
-        )
-    return values
-
-
-def _propensity(frame: pd.DataFrame, name: str) -> Floats:
-    values = numeric(frame, name, "propensity")
-    n_outside = int(((values <= 0) | (values >= 1)).sum())
-    if n_outside:
-        raise LiftosError(
-            f"propensity scores strictly between 0 and 1 in {name}",
-            f"{n_outside} of {len(values)} rows outside, range {values.min():.6g} to {values.max():.6g}",
-            "Trim these rows: where treatment is certain there is nothing to compare with.",
-        )
-    return values
-
-
-def _refuse_duplicates(units: Keys, periods: Keys, roles: Roles) -> None:
-    pair = units.codes * len(periods.labels) + periods.codes
-    distinct, counts = np.unique(pair, return_counts=True)
-    if len(distinct) < len(pair):
-        repeated = distinct[counts > 1]
-        first_unit = units.labels[repeated[0] // len(periods.labels)]
-        first_period = periods.labels[repeated[0] % len(periods.labels)]
-        raise LiftosError(
-            f"one row per {roles.unit} and {roles.period}",
-            f"{len(repeated)} repeated pairs, first {first_unit} at {first_period}",
-            "Aggregate or drop the repeated rows.",
-        )

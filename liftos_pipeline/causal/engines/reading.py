@@ -23,12 +23,12 @@ def read_parquet(path: str | Path, names: Sequence[str]) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    _require_existing(path)
+    require_existing(path)
     try:
         present = pq.ParquetDataset(path).schema.names
     except (pa.ArrowInvalid, OSError) as error:
         raise LiftosError("a Parquet file", f"{path}: {error}", "Check the path and the format.") from error
-    _require_columns(str(path), names, present)
+    require_columns(str(path), names, present)
     return pq.read_table(path, columns=list(dict.fromkeys(names)))
 
 
@@ -42,14 +42,14 @@ def read_duckdb(path: str | Path, table: str, names: Sequence[str]) -> pa.Table:
     """
     import duckdb
 
-    _require_existing(path)
-    quoted = ".".join(_quoted(part) for part in table.split("."))
+    require_existing(path)
+    source = ".".join(quoted(part) for part in table.split("."))
     try:
         with duckdb.connect(str(path), read_only=True) as connection:
-            present = [row[0] for row in connection.execute(f"describe {quoted}").fetchall()]
-            _require_columns(table, names, present)
-            listed = ", ".join(_quoted(name) for name in dict.fromkeys(names))
-            return connection.sql(f"select {listed} from {quoted}").to_arrow_table()
+            present = [row[0] for row in connection.execute(f"describe {source}").fetchall()]
+            require_columns(table, names, present)
+            listed = ", ".join(quoted(name) for name in dict.fromkeys(names))
+            return connection.sql(f"select {listed} from {source}").to_arrow_table()
     except duckdb.Error as error:
         first_line = str(error).splitlines()[0]
         raise LiftosError(
@@ -57,12 +57,14 @@ def read_duckdb(path: str | Path, table: str, names: Sequence[str]) -> pa.Table:
         ) from error
 
 
-def _require_existing(path: str | Path) -> None:
+def require_existing(path: str | Path) -> None:
+    """Refuse a path where nothing is."""
     if not Path(path).exists():
         raise LiftosError("a file that exists", str(path), "Check the path.")
 
 
-def _require_columns(source: str, names: Sequence[str], present: Sequence[str]) -> None:
+def require_columns(source: str, names: Sequence[str], present: Sequence[str]) -> None:
+    """Refuse names that the source does not have."""
     missing = [name for name in names if name not in present]
     if missing:
         raise LiftosError(
@@ -72,5 +74,6 @@ def _require_columns(source: str, names: Sequence[str], present: Sequence[str]) 
         )
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """A name as SQL reads it, whatever characters it has."""
     return '"' + name.replace('"', '""') + '"'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from liftos_pipeline.causal.estimators.did import did
 from liftos_pipeline.causal.estimators.difference_in_means import difference_in_means
 from liftos_pipeline.causal.estimators.doubly_robust import doubly_robust
 from liftos_pipeline.causal.estimators.ipw import ipw
@@ -31,6 +32,14 @@ _SPECS = (
         "Cross-fitted augmented inverse propensity weighting.",
         "Robins, Rotnitzky and Zhao (1994); Chernozhukov et al. (2018)",
         "the arms' propensity scores overlap too little for the estimand",
+    ),
+    EstimatorSpec(
+        "did",
+        did,
+        ("att",),
+        "Two-way fixed effects difference-in-differences.",
+        "Goodman-Bacon (2021); Cameron and Miller (2015)",
+        "never; warns where adoption is staggered",
     ),
 )
 ESTIMATORS: dict[str, EstimatorSpec] = {spec.name: spec for spec in _SPECS}

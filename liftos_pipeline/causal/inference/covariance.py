@@ -41,6 +41,32 @@ def clustered_variance(sums: Floats) -> float:
     return float(n_clusters / (n_clusters - 1) * np.sum(sums**2))
 
 
+def clustered_covariance(scores: Floats, bread: Floats, correction: float = 1.0) -> Floats:
+    """Covariance of regression coefficients from their clusters' scores, with the factor G / (G - 1).
+
+    Parameters
+    ----------
+    scores : ndarray, shape (G, k)
+        Sum over each cluster of regressor times residual.
+    bread : ndarray, shape (k, k)
+        Inverse of the regressors' cross-products.
+    correction : float
+        Factor for estimated parameters, (n - 1) / (n - k).
+
+    Returns
+    -------
+    ndarray, shape (k, k)
+
+    References
+    ----------
+    Liang and Zeger (1986), Biometrika 73(1). Cameron and Miller (2015), Journal of Human Resources 50(2), section II.
+    """
+    n_clusters = len(scores)
+    influence = scores @ bread
+    covariance: Floats = correction * n_clusters / (n_clusters - 1) * influence.T @ influence
+    return covariance
+
+
 def clustered_inference(
     estimate: float,
     influence: Floats,

@@ -1,0 +1,1 @@
+"""What shows whether an estimate can be believed: balance, pre-trends, placebo, sensitivity, decompositions."""

@@ -1,0 +1,207 @@
+"""Opens a DuckDB table or a Parquet file as ``Rows``, with its index, without holding its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from liftos_pipeline.causal.columns import keys
+from liftos_pipeline.causal.engines.reading import quoted, require_columns, require_existing
+from liftos_pipeline.causal.engines.tables import TableRows, row_ranges
+from liftos_pipeline.causal.index import NEVER, Index
+from liftos_pipeline.errors import LiftosError
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+_WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT")
+_KEYS = (*_WHOLE, "VARCHAR", "DATE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "BOOLEAN", "ENUM")
+_NUMBERS = (*_WHOLE, "FLOAT", "DOUBLE", "DECIMAL", "BOOLEAN")
+_THREADS = 2
+
+
+@dataclass(frozen=True)
+class Named:
+    """Columns behind the roles of a panel; ``numbers`` maps roles such as ``y`` or ``x0`` to columns."""
+
+    unit: str
+    period: str | None
+    cluster: str | None
+    numbers: Mapping[str, str]
+
+    def all(self) -> tuple[str, ...]:
+        keys = (self.unit, self.period, self.cluster)
+        return (*(name for name in keys if name is not None), *self.numbers.values())
+
+
+def open_duckdb(path: str | Path, table: str, named: Named) -> tuple[TableRows, Index]:
+    """Rows and index of ``table`` or ``schema.table``; the database is opened read-only.
+
+    Raises
+    ------
+    LiftosError
+        No such database, table or column; a column of the wrong type; a key that is missing.
+    """
+    import duckdb
+
+    require_existing(path)
+    name = ".".join(quoted(part) for part in table.split("."))
+    try:
+        connection = duckdb.connect(str(path), read_only=True)
+        return _open(connection, name, table, named)
+    except duckdb.Error as error:
+        raise LiftosError(
+            f"a readable table {table} in {path}",
+            str(error).splitlines()[0],
+            "Check the database and the table name.",
+        ) from error
+
+
+def open_parquet(path: str | Path, named: Named) -> tuple[TableRows, Index]:
+    """Rows and index of a Parquet file or folder. Raises as :func:`open_duckdb`."""
+    import duckdb
+
+    require_existing(path)
+    place = str(path) if Path(path).is_file() else str(Path(path) / "**" / "*.parquet")
+    try:
+        connection = duckdb.connect()
+        return _open(connection, f"read_parquet('{place.replace(chr(39), chr(39) * 2)}')", str(path), named)
+    except duckdb.Error as error:
+        raise LiftosError("a Parquet file", f"{path}: {error}", "Check the path and the format.") from error
+
+
+def _open(connection: duckdb.DuckDBPyConnection, source: str, shown: str, named: Named) -> tuple[TableRows, Index]:
+    connection.execute(f"SET threads = {_THREADS}")
+    types = {row[0]: row[1].split("(")[0] for row in connection.execute(f"DESCRIBE FROM {source}").fetchall()}
+    require_columns(shown, named.all(), list(types))
+    for role, name in named.numbers.items():
+        if types[name] not in _NUMBERS:
+            raise LiftosError(
+                f"a numeric column for {role}",
+                f"{name} of type {types[name]}",
+                f"Convert {name} to numbers first.",
+            )
+    raw = {"unit": _key(named.unit, types), "treated": f"CAST({quoted(named.numbers['d'])} AS DOUBLE)"}
+    raw["period"] = "0" if named.period is None else _key(named.period, types)
+    raw["cluster"] = raw["unit"] if named.cluster is None else _key(named.cluster, types)
+    plain = TableRows(connection, source, raw)
+    found = {"unit": _by_unit(plain), "period": _by_period(plain)}
+    found["cluster"] = found["unit"] if named.cluster is None else plain.aggregate(["cluster"], {})
+    for role, table in found.items():
+        _refuse_missing(table, role)
+    joins, columns = [f"{source} AS s"], {}
+    for role in ("unit", "period") if named.cluster is None else tuple(found):
+        columns[role] = _code(plain, role, raw[role], found[role], joins)
+    columns.setdefault("cluster", columns["unit"])
+    columns |= {role: f"CAST({quoted(name)} AS DOUBLE)" for role, name in named.numbers.items()}
+    rows = TableRows(connection, " ".join(joins), columns, _splits(connection, source))
+    return rows, _index(found, has_clusters=named.cluster is not None)
+
+
+def _key(name: str, types: Mapping[str, str]) -> str:
+    kind = types[name]
+    if kind not in _KEYS:
+        raise LiftosError(
+            "text, whole numbers or dates as keys", f"{name} of type {kind}", f"Convert {name} to one key type."
+        )
+    column = f"{quoted(name)}"
+    if kind in ("ENUM", "BOOLEAN"):
+        return f"CAST({column} AS {'VARCHAR' if kind == 'ENUM' else 'INTEGER'})"
+    return column
+
+
+def _by_unit(rows: TableRows) -> pa.Table:
+    values = {
+        "n_rows": "count(*)",
+        "treated_rows": "count(*) FILTER (treated <> 0)",
+        "first_treated": "min(period) FILTER (treated <> 0)",
+        "last_untreated": "max(period) FILTER (treated = 0)",
+        "n_other": "count(*) FILTER (treated NOT IN (0, 1))",
+        "low": "min(cluster)",
+        "high": "max(cluster)",
+    }
+    return rows.aggregate(["unit"], values)
+
+
+def _by_period(rows: TableRows) -> pa.Table:
+    return rows.aggregate(["period"], {"n_rows": "count(*)", "low": "min(cluster)", "high": "max(cluster)"})
+
+
+def _refuse_missing(table: pa.Table, role: str) -> None:
+    if len(table) == 0:
+        raise LiftosError("at least one row", "an empty table", "Check the filter that selects the rows.")
+    if table.column(role if role in table.column_names else "unit").null_count:
+        raise LiftosError(f"a {role} in every row", "rows without", "Drop these rows or fill the key.")
+
+
+def _index(found: Mapping[str, pa.Table], has_clusters: bool) -> Index:
+    by_unit, by_period = found["unit"], found["period"]
+    unit_labels = _normal(by_unit.column("unit"), "unit")
+    periods = by_period.column("period")
+    unit_cluster: NDArray[np.int64] | None = np.arange(len(unit_labels))
+    cluster_labels, periods_hold = unit_labels, len(unit_labels) == 1
+    if has_clusters:
+        clusters = found["cluster"].column("cluster")
+        cluster_labels = _normal(clusters, "cluster")
+        is_one = by_unit.column("low").equals(by_unit.column("high"))
+        unit_cluster = _places(by_unit.column("low"), clusters, -1) if is_one else None
+        periods_hold = by_period.column("low").equals(by_period.column("high"))
+    return Index(
+        unit_labels=unit_labels,
+        period_labels=_normal(periods, "period"),
+        unit_rows=by_unit.column("n_rows").to_numpy(),
+        period_rows=by_period.column("n_rows").to_numpy(),
+        treated_rows=by_unit.column("treated_rows").to_numpy(),
+        first_treated=_places(by_unit.column("first_treated"), periods, NEVER),
+        last_untreated=_places(by_unit.column("last_untreated"), periods, -1),
+        unit_cluster=unit_cluster,
+        cluster_labels=cluster_labels,
+        periods_hold_clusters=periods_hold,
+        is_binary=not by_unit.column("n_other").to_numpy().any(),
+    )
+
+
+def _normal(column: pa.ChunkedArray, role: str) -> NDArray[Any]:
+    """Labels as a panel in memory has them."""
+    return keys(pd.DataFrame({role: column.to_pandas()}), role, role).labels
+
+
+def _places(values: pa.ChunkedArray, labels: pa.ChunkedArray, absent: int) -> NDArray[np.int64]:
+    """Position of each value among the labels; ``absent`` for NULL."""
+    import pyarrow.compute as pc
+
+    found: NDArray[np.int64] = pc.fill_null(pc.cast(pc.index_in(values, labels), "int64"), absent).to_numpy()
+    return found
+
+
+def _code(rows: TableRows, role: str, expression: str, labels: pa.Table, joins: list[str]) -> str:
+    """SQL of the code: arithmetic for whole numbers without a gap, a join with the labels otherwise."""
+    import pyarrow as pa
+
+    column = labels.column(role)
+    if pa.types.is_integer(column.type):
+        low, high = column[0].as_py(), column[len(column) - 1].as_py()
+        if high - low + 1 == len(column):
+            return f"CAST({expression} - ({low}) AS BIGINT)"
+    small, label, code = (f"panel_{part}_{role}" for part in ("labels", "label", "code"))
+    rows.put(small, pa.table({label: column, code: np.arange(len(column))}))
+    joins.append(f"JOIN {small} ON {label} = {expression}")
+    return code
+
+
+def _splits(connection: duckdb.DuckDBPyConnection, source: str) -> list[str]:
+    """One range of rows per worker where the rows are numbered; a view or a Parquet file is one stream."""
+    import duckdb
+
+    try:
+        last = connection.execute(f"SELECT max(rowid) FROM {source}").fetchall()[0][0]
+    except duckdb.BinderException:
+        return ["true"]
+    return row_ranges(int(last))

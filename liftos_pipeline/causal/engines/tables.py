@@ -1,0 +1,113 @@
+"""Rows of one relation in DuckDB: a table of a file, a Parquet file, or an Arrow table."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftos_pipeline.causal.engines.rows import BLOCK_ROWS, Block, Part
+from liftos_pipeline.errors import LiftosError
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+MEMORY_LIMIT = "300MB"
+_ROW_GROUP = 122_880
+_WORKERS = min(4, os.cpu_count() or 1)
+
+
+class TableRows:
+    """One relation in DuckDB with its columns by role.
+
+    Parameters
+    ----------
+    connection : DuckDBPyConnection
+        Held open as long as the rows are used.
+    relation : str
+        SQL of the relation, as it stands behind FROM.
+    columns : mapping of str to str
+        SQL expression of each role.
+    splits : sequence of str
+        Predicates that part the rows without overlap, in order: one worker each.
+    """
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        relation: str,
+        columns: Mapping[str, str],
+        splits: Sequence[str] = ("true",),
+    ) -> None:
+        self._connection = connection
+        self._relation = relation
+        self._columns = dict(columns)
+        self._splits = tuple(splits)
+        self._small: dict[str, pa.Table] = {}
+        connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
+
+    def aggregate(self, keys: Sequence[str], values: Mapping[str, str], join: str = "") -> pa.Table:
+        chosen = ", ".join(f"{expression} AS {name}" for name, expression in self._columns.items())
+        wanted = ", ".join([*keys, *(f"{expression} AS {name}" for name, expression in values.items())])
+        grouped = f" GROUP BY {', '.join(keys)} ORDER BY {', '.join(keys)}" if keys else ""
+        query = f"SELECT {wanted} FROM (SELECT {chosen} FROM {self._relation}) AS r {join}{grouped}"
+        return self._connection.execute(query).to_arrow_table()
+
+    def head(self, names: Sequence[str], n_rows: int) -> Block:
+        chosen = ", ".join(f"{self._columns[name]} AS {name}" for name in names)
+        table = self._connection.execute(f"SELECT {chosen} FROM {self._relation} LIMIT {n_rows}").to_arrow_table()
+        return {name: table.column(name).to_numpy() for name in names}
+
+    def put(self, name: str, table: pa.Table) -> None:
+        self._small[name] = table
+        self._connection.register(name, table)
+
+    def map_blocks(
+        self, names: Sequence[str], make: Callable[[], Part], visit: Callable[[Part, Block], None]
+    ) -> list[Part]:
+        from threadpoolctl import threadpool_limits
+
+        chosen = ", ".join(f"{self._columns[name]} AS {name}" for name in names)
+
+        def walk(split: str) -> Part:
+            cursor = self._connection.cursor()
+            for name, table in self._small.items():
+                cursor.register(name, table)
+            part = make()
+            query = f"SELECT {chosen} FROM {self._relation} WHERE {split}"
+            for batch in cursor.sql(query).to_arrow_reader(BLOCK_ROWS):
+                visit(part, {name: _values(batch.column(name), name) for name in names})
+            cursor.close()
+            return part
+
+        threads = self._connection.execute("SELECT current_setting('threads')").fetchall()[0][0]
+        self._connection.execute(f"SET threads = {1 if len(self._splits) > 1 else threads}")
+        try:
+            with threadpool_limits(1), ThreadPoolExecutor(len(self._splits)) as workers:
+                return list(workers.map(walk, self._splits))
+        finally:
+            self._connection.execute(f"SET threads = {threads}")
+
+
+def _values(column: pa.Array, name: str) -> NDArray[Any]:
+    if column.null_count:
+        raise LiftosError(
+            f"a value of {name} in every row",
+            f"{column.null_count} of {len(column)} rows of one block without",
+            "Drop these rows, or state what the unknown values are before the call.",
+        )
+    values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
+    return values
+
+
+def row_ranges(last_row: int) -> list[str]:
+    """Predicates on ``rowid`` that part a native table into one range per worker."""
+    n_groups = last_row // _ROW_GROUP + 1
+    edges = np.linspace(0, n_groups, min(_WORKERS, n_groups) + 1).round().astype(int) * _ROW_GROUP
+    return [f"rowid >= {low} AND rowid < {high}" for low, high in itertools.pairwise(edges)]
