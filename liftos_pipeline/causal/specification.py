@@ -23,6 +23,7 @@ class EstimatorSpec:
     function: Callable[..., EffectEstimate]
     estimands: tuple[str, ...]
     description: str
+    inference: str
     reference: str
     refuses_when: str
     treatment: Literal["binary", "any"] = "binary"

@@ -25,6 +25,13 @@ _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "
 _KEYS = (*_WHOLE, "VARCHAR", "DATE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "BOOLEAN", "ENUM")
 _NUMBERS = (*_WHOLE, "FLOAT", "DOUBLE", "DECIMAL", "BOOLEAN")
 _THREADS = 2
+_TREATMENT = {
+    "n_rows": "count(*)",
+    "treated_rows": "count(*) FILTER (treated <> 0)",
+    "first_treated": "min(period) FILTER (treated <> 0)",
+    "last_untreated": "max(period) FILTER (treated = 0)",
+    "n_other": "count(*) FILTER (treated NOT IN (0, 1))",
+}
 
 
 @dataclass(frozen=True)
@@ -88,20 +95,27 @@ def _open(connection: duckdb.DuckDBPyConnection, source: str, shown: str, named:
                 f"{name} of type {types[name]}",
                 f"Convert {name} to numbers first.",
             )
-    raw = {"unit": _key(named.unit, types), "treated": f"CAST({quoted(named.numbers['d'])} AS DOUBLE)"}
+    treatment = named.numbers["d"]
+    treated = quoted(treatment) if types[treatment] in _WHOLE else f"CAST({quoted(treatment)} AS DOUBLE)"
+    raw = {"unit": _key(named.unit, types), "treated": treated}
     raw["period"] = "0" if named.period is None else _key(named.period, types)
     raw["cluster"] = raw["unit"] if named.cluster is None else _key(named.cluster, types)
     plain = TableRows(connection, source, raw)
-    found = {"unit": _by_unit(plain), "period": _by_period(plain)}
+    clusters = {} if named.cluster is None else {"low": "min(cluster)", "high": "max(cluster)"}
+    found = {"unit": plain.aggregate(["unit"], {**_TREATMENT, **clusters})}
+    found["period"] = plain.aggregate(["period"], {"n_rows": "count(*)", **clusters})
     found["cluster"] = found["unit"] if named.cluster is None else plain.aggregate(["cluster"], {})
     for role, table in found.items():
         _refuse_missing(table, role)
     joins, columns = [f"{source} AS s"], {}
+    small: dict[str, pa.Table] = {}
     for role in ("unit", "period") if named.cluster is None else tuple(found):
-        columns[role] = _code(plain, role, raw[role], found[role], joins)
+        columns[role] = _code(role, raw[role], found[role], joins, small)
     columns.setdefault("cluster", columns["unit"])
     columns |= {role: f"CAST({quoted(name)} AS DOUBLE)" for role, name in named.numbers.items()}
     rows = TableRows(connection, " ".join(joins), columns, _splits(connection, source))
+    for name, table in small.items():
+        rows.put(name, table)
     return rows, _index(found, has_clusters=named.cluster is not None)
 
 
@@ -115,23 +129,6 @@ def _key(name: str, types: Mapping[str, str]) -> str:
     if kind in ("ENUM", "BOOLEAN"):
         return f"CAST({column} AS {'VARCHAR' if kind == 'ENUM' else 'INTEGER'})"
     return column
-
-
-def _by_unit(rows: TableRows) -> pa.Table:
-    values = {
-        "n_rows": "count(*)",
-        "treated_rows": "count(*) FILTER (treated <> 0)",
-        "first_treated": "min(period) FILTER (treated <> 0)",
-        "last_untreated": "max(period) FILTER (treated = 0)",
-        "n_other": "count(*) FILTER (treated NOT IN (0, 1))",
-        "low": "min(cluster)",
-        "high": "max(cluster)",
-    }
-    return rows.aggregate(["unit"], values)
-
-
-def _by_period(rows: TableRows) -> pa.Table:
-    return rows.aggregate(["period"], {"n_rows": "count(*)", "low": "min(cluster)", "high": "max(cluster)"})
 
 
 def _refuse_missing(table: pa.Table, role: str) -> None:
@@ -181,18 +178,18 @@ def _places(values: pa.ChunkedArray, labels: pa.ChunkedArray, absent: int) -> ND
     return found
 
 
-def _code(rows: TableRows, role: str, expression: str, labels: pa.Table, joins: list[str]) -> str:
+def _code(role: str, expression: str, labels: pa.Table, joins: list[str], small: dict[str, pa.Table]) -> str:
     """SQL of the code: arithmetic for whole numbers without a gap, a join with the labels otherwise."""
     import pyarrow as pa
 
-    column = labels.column(role)
+    column = labels.column(role if role in labels.column_names else "unit")
     if pa.types.is_integer(column.type):
         low, high = column[0].as_py(), column[len(column) - 1].as_py()
         if high - low + 1 == len(column):
             return f"CAST({expression} - ({low}) AS BIGINT)"
-    small, label, code = (f"panel_{part}_{role}" for part in ("labels", "label", "code"))
-    rows.put(small, pa.table({label: column, code: np.arange(len(column))}))
-    joins.append(f"JOIN {small} ON {label} = {expression}")
+    name, label, code = (f"panel_{part}_{role}" for part in ("labels", "label", "code"))
+    small[name] = pa.table({label: column, code: np.arange(len(column))})
+    joins.append(f"JOIN {name} ON {label} = {expression}")
     return code
 
 

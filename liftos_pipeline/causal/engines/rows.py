@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Block = dict[str, NDArray[Any]]
 Part = TypeVar("Part")
 
-BLOCK_ROWS = 30_720
+BLOCK_ROWS = 16_384
 
 
 class Rows(Protocol):

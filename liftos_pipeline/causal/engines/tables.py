@@ -73,16 +73,18 @@ class TableRows:
     ) -> list[Part]:
         from threadpoolctl import threadpool_limits
 
-        chosen = ", ".join(f"{self._columns[name]} AS {name}" for name in names)
+        expressions = list(dict.fromkeys(self._columns[name] for name in names))
+        place = {name: expressions.index(self._columns[name]) for name in names}
 
         def walk(split: str) -> Part:
             cursor = self._connection.cursor()
             for name, table in self._small.items():
                 cursor.register(name, table)
             part = make()
-            query = f"SELECT {chosen} FROM {self._relation} WHERE {split}"
+            query = f"SELECT {', '.join(expressions)} FROM {self._relation} WHERE {split}"
             for batch in cursor.sql(query).to_arrow_reader(BLOCK_ROWS):
-                visit(part, {name: _values(batch.column(name), name) for name in names})
+                columns = [_values(column, names, number, place) for number, column in enumerate(batch.columns)]
+                visit(part, {name: columns[number] for name, number in place.items()})
             cursor.close()
             return part
 
@@ -95,10 +97,11 @@ class TableRows:
             self._connection.execute(f"SET threads = {threads}")
 
 
-def _values(column: pa.Array, name: str) -> NDArray[Any]:
+def _values(column: pa.Array, names: Sequence[str], number: int, place: Mapping[str, int]) -> NDArray[Any]:
     if column.null_count:
+        missing = next(name for name in names if place[name] == number)
         raise LiftosError(
-            f"a value of {name} in every row",
+            f"a value of {missing} in every row",
             f"{column.null_count} of {len(column)} rows of one block without",
             "Drop these rows, or state what the unknown values are before the call.",
         )

@@ -194,13 +194,10 @@ def _without_effects(sums: _Sums, index: Index, is_weighted: bool) -> _Partial:
 
 
 def _origin(rows: Rows, names: Sequence[str]) -> Floats:
-    """A round number near the mean of each column's first rows."""
+    """Mean of each column's first rows."""
     head = rows.head(names, _HEAD_ROWS)
     means = np.array([np.mean(head[name], dtype=np.float64) for name in names])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        digit = 10.0 ** np.floor(np.log10(np.abs(means)))
-        rounded = np.round(means / digit, 2) * digit
-    return np.where(np.isfinite(rounded), rounded, 0.0)
+    return np.where(np.isfinite(means), means, 0.0)
 
 
 def _first_walk(rows: Rows, names: Sequence[str], origin: Floats, index: Index, is_weighted: bool) -> _Sums:
@@ -252,6 +249,10 @@ def add_by_key(total: Floats, codes: Integers, values: Floats) -> None:
         starts = np.concatenate([[0], np.flatnonzero(steps) + 1])
         total[codes[starts]] += np.add.reduceat(values, starts, axis=1).T
         return
+    n_keys = len(total)
+    if len(codes) >= 2 * n_keys and (codes == (codes[0] + np.arange(len(codes))) % n_keys).all():
+        _add_cycles(total, int(codes[0]), values)
+        return
     low = int(codes.min())
     span = int(codes.max()) - low + 1
     if span > 4 * len(codes):
@@ -260,6 +261,17 @@ def add_by_key(total: Floats, codes: Integers, values: Floats) -> None:
     local = codes - low
     for column, entries in enumerate(values):
         total[low : low + span, column] += np.bincount(local, weights=entries, minlength=span)
+
+
+def _add_cycles(total: Floats, first: int, values: Floats) -> None:
+    """Codes that count up from ``first`` and begin again at 0, as those of periods do where units have every one."""
+    n_keys = len(total)
+    skipped = (n_keys - first) % n_keys
+    n_cycles = (values.shape[1] - skipped) // n_keys
+    end = skipped + n_cycles * n_keys
+    total[first : first + skipped] += values[:, :skipped].T
+    total += values[:, skipped:end].reshape(len(values), n_cycles, n_keys).sum(axis=1).T
+    total[: values.shape[1] - end] += values[:, end:].T
 
 
 def _solve_periods(laplacian: Floats, right: Floats) -> tuple[Floats, int]:
@@ -314,6 +326,7 @@ def _second_walk(
     unit_level, period_level = partial.means @ direction, partial.slopes @ direction
     period_slopes = np.ascontiguousarray(partial.slopes[:, chosen].T)
     unit_means = np.ascontiguousarray(partial.means[:, chosen].T)
+    absorbed = len(chosen) < len(names) - 1
 
     def make() -> tuple[Floats, Floats]:
         return np.zeros((index.n_clusters, len(chosen))), np.empty((len(names), BLOCK_ROWS))
@@ -325,7 +338,8 @@ def _second_walk(
         residual = direction @ values - unit_level[unit] - period_level[period]
         if is_weighted:
             residual = residual * block["weight"]
-        demeaned = values[chosen] - period_slopes[:, period]
+        demeaned = np.take(period_slopes, period, axis=1)
+        np.subtract(values[chosen] if absorbed else values[:-1], demeaned, out=demeaned)
         if index.unit_cluster is None:
             demeaned -= unit_means[:, unit]
         demeaned *= residual
