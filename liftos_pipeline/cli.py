@@ -270,8 +270,11 @@ def _read_file(path: Path) -> pd.DataFrame:
 
 
 @app.command()
-def benchmark(records: Annotated[int, typer.Option(help="Raw rows.")] = 5_000_000) -> None:
-    """Time raw rows to panel."""
+def benchmark(
+    records: Annotated[int, typer.Option(help="Raw rows.")] = 5_000_000,
+    quick: Annotated[bool, typer.Option(help="Panels of a million rows only.")] = False,
+) -> None:
+    """Time raw rows to panel, and the estimators beside a scan of the same columns and the peers that are installed."""
     from liftos_pipeline.benchmarks.transformation import measure
 
     times = measure(records)
@@ -285,6 +288,24 @@ def benchmark(records: Annotated[int, typer.Option(help="Raw rows.")] = 5_000_00
         f"{times.scan_s:.2f} s",
     )
     table.add_row(*cells, f"{times.dbt_start_s:.1f} s", f"{times.dbt_run_s:.1f} s")
+    out.print(table)
+    _show_estimators(quick)
+
+
+def _show_estimators(quick: bool) -> None:
+    from liftos_pipeline.benchmarks.estimators import CASES, measure
+
+    names = tuple(name for name in CASES if name.startswith("1 M") or not quick)
+    table = Table(title="two-way fixed effects, clustered by unit, from a DuckDB file (rows x covariates)")
+    for name in ("panel", "runner", "seconds", "times a scan", "peak MB", "estimate", "std. error"):
+        table.add_column(name, justify="left" if name in ("panel", "runner") else "right")
+    scan_s = float("nan")
+    for found in measure(names):
+        if found.runner == "scan":
+            scan_s = found.seconds
+        numbers = ("", "") if found.runner == "scan" else (f"{found.estimate:.12g}", f"{found.std_error:.12g}")
+        ratio = f"{found.seconds / scan_s:.1f}"
+        table.add_row(found.case, found.runner, f"{found.seconds:.3f}", ratio, f"{found.peak_mb:.0f}", *numbers)
     out.print(table)
 
 

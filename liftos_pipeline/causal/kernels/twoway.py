@@ -266,7 +266,7 @@ def add_by_key(total: Floats, codes: Integers, values: Floats) -> None:
 def _add_cycles(total: Floats, first: int, values: Floats) -> None:
     """Codes that count up from ``first`` and begin again at 0, as those of periods do where units have every one."""
     n_keys = len(total)
-    skipped = (n_keys - first) % n_keys
+    skipped = n_keys - first
     n_cycles = (values.shape[1] - skipped) // n_keys
     end = skipped + n_cycles * n_keys
     total[first : first + skipped] += values[:, :skipped].T
