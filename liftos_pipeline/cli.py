@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -191,6 +191,8 @@ def estimate(
     period: Annotated[str | None, typer.Option(help="Column of the period.")] = None,
     covariates: Annotated[str, typer.Option(help="Columns, comma-separated.")] = "",
     instruments: Annotated[str, typer.Option(help="Columns, comma-separated.")] = "",
+    weights: Annotated[str | None, typer.Option(help="Column of sampling weights.")] = None,
+    cluster: Annotated[str | None, typer.Option(help="Column of clusters; the unit if not given.")] = None,
     estimand: Annotated[str | None, typer.Option(help="ate, att or overlap.")] = None,
     level: Annotated[float, typer.Option(help="Level of the interval.")] = 0.95,
     seed: Annotated[int, typer.Option(help="Seed of folds and draws.")] = 0,
@@ -204,19 +206,21 @@ def estimate(
         from liftos_pipeline.causal import Panel
         from liftos_pipeline.causal import estimate as estimate_effect
 
-        frame = _read_file(file)
-        if unit is None:
-            unit = "row"
-            frame = frame.assign(row=range(len(frame)))
-        panel = Panel.from_frame(
-            frame,
-            outcome=outcome,
-            treatment=treatment,
-            unit=unit,
-            period=period,
-            covariates=_names(covariates),
-            instruments=_names(instruments),
-        )
+        roles: dict[str, Any] = {
+            "covariates": _names(covariates),
+            "instruments": _names(instruments),
+            "outcome": outcome,
+            "treatment": treatment,
+            "period": period,
+            "weights": weights,
+            "cluster": cluster,
+        }
+        if unit is not None and file.suffix == ".parquet":
+            panel = Panel.from_parquet(file, unit=unit, **roles)
+        else:
+            frame = _read_file(file)
+            frame = frame if unit is not None else frame.assign(row=range(len(frame)))
+            panel = Panel.from_frame(frame, unit=unit or "row", **roles)
         options: dict[str, object] = {} if estimand is None else {"estimand": estimand}
         result = estimate_effect(method, panel, level=level, seed=seed, **options)
         if as_json:

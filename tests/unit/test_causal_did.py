@@ -119,20 +119,30 @@ def test_a_panel_in_two_parts() -> None:
     assert found.estimate == pytest.approx(np.mean([part.estimate for part in parts]), rel=1e-9)
 
 
-def test_many_units_with_few_periods_each_need_no_table_of_all_pairs() -> None:
-    rng = np.random.default_rng(14)
-    unit = np.repeat(np.arange(3_000), 3)
-    t = np.concatenate([np.sort(rng.choice(900, 3, replace=False)) for _ in range(3_000)])
+def scattered_panel(seed: int) -> pd.DataFrame:
+    """8,000 units with three of 900 periods each: few of all pairs."""
+    rng = np.random.default_rng(seed)
+    unit = np.repeat(np.arange(8_000), 3)
+    t = np.concatenate([np.sort(rng.choice(900, 3, replace=False)) for _ in range(8_000)])
     d = ((t > 400) & (unit % 2 == 0)).astype(int)
     y = 0.5 * d + unit % 7 + np.sin(t) + rng.normal(size=len(t))
-    found = did(pd.DataFrame({"unit": unit, "t": t, "d": d, "y": y}), covariates=[])
+    return pd.DataFrame({"unit": unit, "t": t, "d": d, "y": y})
+
+
+def test_many_units_with_few_periods_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pairs are listed instead of laid out, and give what the table of all pairs gives."""
+    frame = scattered_panel(14)
+    found = did(frame, covariates=[])
     assert abs(found.estimate - 0.5) < 4 * found.std_error < 1.0
-    assert found.n_rows == 9_000
+    assert found.n_rows == 24_000
+    laid_out = Panel.from_frame(frame, **ROLES)
+    monkeypatch.setattr("liftos_pipeline.causal.kernels.incidence._DENSE_CELLS", 10**8)
+    assert estimate("did", laid_out).estimate == pytest.approx(found.estimate, rel=1e-9)
 
 
-@pytest.mark.parametrize("where", ["frame", "same_block", "other_block"])
+@pytest.mark.parametrize("where", ["frame", "same_block", "other_block", "scattered"])
 def test_a_repeated_pair_is_refused(tmp_path: Path, where: str) -> None:
-    frame = adoption_panel(15, n_units=3_000)
+    frame = scattered_panel(15) if where == "scattered" else adoption_panel(15, n_units=3_000)
     repeated = frame.iloc[[20]] if where != "other_block" else frame.iloc[[len(frame) - 1]]
     doubled = pd.concat([repeated, frame])
     with pytest.raises(LiftosError, match=r"one row per unit and (period|t)"):
