@@ -84,6 +84,20 @@ class Index:
         return bool((self.last_untreated < self.first_treated).all())
 
     @property
+    def n_adoption_dates(self) -> int:
+        """Fewest periods of adoption that agree with the rows; a unit adopts after its last untreated row and no later
+        than in its first treated one."""
+        is_treated = self.treated_rows > 0
+        latest = self.first_treated[is_treated]
+        earliest = np.minimum(self.last_untreated[is_treated] + 1, latest)
+        count = 0
+        while len(latest):
+            count += 1
+            open_after = earliest > latest.min()
+            earliest, latest = earliest[open_after], latest[open_after]
+        return count
+
+    @property
     def cohorts(self) -> Integers:
         """Distinct periods in which units are first treated, in order."""
         found: Integers = np.unique(self.first_treated[self.treated_rows > 0])

@@ -30,7 +30,7 @@ def as_keys(frame: pd.DataFrame, kind: str) -> pd.DataFrame:
         return frame.assign(t=pd.Timestamp("2026-01-05") + pd.to_timedelta(7 * frame["t"], unit="D"))
     if kind == "gaps":
         return frame.assign(unit=frame["unit"] * 1000 - 7, t=frame["t"] ** 2)
-    return frame
+    return frame.assign(unit=frame["unit"] - 3, t=frame["t"] + 2020)
 
 
 @pytest.mark.parametrize("kind", ["numbers", "text", "dates", "gaps"])
@@ -56,6 +56,16 @@ def test_a_file_gives_what_a_frame_gives(tmp_path: Path, source: str, kind: str,
         assert getattr(found, name) == pytest.approx(getattr(expected, name), rel=SAME)
     for name in ("n_rows", "n_units", "n_treated", "n_clusters", "warnings"):
         assert getattr(found, name) == getattr(expected, name)
+
+
+@pytest.mark.parametrize("cluster", ["t", "cut"])
+def test_clusters_of_a_file_that_cut_through_units(tmp_path: Path, cluster: str) -> None:
+    frame = adoption_panel(4, missing=0.2)
+    frame["cut"] = (frame["unit"] + frame["t"] // 4) % 9
+    frame.to_parquet(tmp_path / "panel.parquet")
+    roles = {**ROLES, "covariates": ["x0", "x1"], "cluster": cluster}
+    found = estimate("did", Panel.from_parquet(tmp_path / "panel.parquet", **roles))
+    assert found.std_error == pytest.approx(did(frame, cluster=cluster).std_error, rel=SAME)
 
 
 def test_a_streamed_panel_still_gives_arrays(tmp_path: Path) -> None:
@@ -152,8 +162,16 @@ def test_a_repeated_pair_is_refused(tmp_path: Path, where: str) -> None:
         estimate("did", Panel.from_parquet(tmp_path / "panel.parquet", **ROLES))
 
 
-@pytest.mark.parametrize(("column", "value"), [("y", np.nan), ("x0", np.inf), ("y", None), ("unit", None)])
-def test_a_missing_value_in_a_file_is_refused(tmp_path: Path, column: str, value: object) -> None:
+@pytest.mark.parametrize(
+    ("column", "value", "expected"),
+    [
+        ("y", np.nan, "finite numbers in every row; found missing or infinite ones in y"),
+        ("x0", np.inf, "finite numbers in every row; found missing or infinite ones in x0"),
+        ("y", None, "a value of y in every row; found 1 of"),
+        ("unit", None, "a unit in every row"),
+    ],
+)
+def test_a_missing_value_in_a_file_is_refused(tmp_path: Path, column: str, value: object, expected: str) -> None:
     frame = adoption_panel(16).astype({"unit": "Int64"})
     frame[column] = frame[column].astype(object)
     frame.loc[7, column] = value
@@ -173,7 +191,7 @@ def test_a_missing_value_in_a_file_is_refused(tmp_path: Path, column: str, value
         if value is not None and np.isnan(value):
             values[7][3] = float("nan")
         connection.executemany("INSERT INTO panel VALUES (?, ?, ?, ?, ?)", values)
-    with pytest.raises(LiftosError, match=r"expected (finite numbers|a value of y|a unit) in every row"):
+    with pytest.raises(LiftosError, match=f"expected {expected}"):
         estimate("did", Panel.from_duckdb(path, "panel", **ROLES, covariates=["x0"]))
 
 

@@ -60,7 +60,7 @@ def did(panel: Panel, *, level: float, estimand: str = "att") -> EffectEstimate:
         "standard_error": "clustered_cr1",
         "n_parameters": n_parameters,
         "coefficients": {named[name]: float(b) for name, b in zip(fit.kept, fit.coefficients, strict=True)},
-        "n_cohorts": len(index.cohorts),
+        "n_adoption_dates": index.n_adoption_dates,
         "n_components": fit.n_components,
         "n_singletons": fit.n_singletons,
         **shares,
@@ -108,10 +108,10 @@ def _staggering(panel: Panel) -> tuple[dict[str, object], tuple[str, ...]]:
     warnings: tuple[str, ...] = ()
     if not index.is_absorbing:
         warnings = ("the treatment is switched off in some units: the estimate takes its effect to end at once",)
-    if len(index.cohorts) < 2:
+    if index.n_adoption_dates < 2:
         return {}, warnings
     warnings += (
-        f"units adopt in {len(index.cohorts)} different periods: unless the effect is the same for all and does not "
+        f"units adopt in {index.n_adoption_dates} different periods: unless the effect is the same for all and does not "
         "grow, this is no average effect; use staggered_did",
     )
     can_decompose = (
