@@ -59,8 +59,7 @@ class ArrayRows:
                 visit(part, {name: self._columns[name][chosen] for name in names})
             return part
 
-        with threadpool_limits(1):
-            if n_workers == 1:
-                return [walk(0)]
-            with ThreadPoolExecutor(n_workers) as workers:
-                return list(workers.map(walk, range(n_workers)))
+        if n_workers == 1:
+            return [walk(0)]
+        with threadpool_limits(1), ThreadPoolExecutor(n_workers) as workers:
+            return list(workers.map(walk, range(n_workers)))
