@@ -28,7 +28,12 @@ effect_estimates = stage_asset(
     [["causal", "causal_marketing_data"], ["causal", "propensity_scores"], ["causal", "treatments"]],
     lambda inputs: [inputs.result(table) for table in (CAUSAL_MARKETING_DATA, PROPENSITY_SCORES, TREATMENTS)],
     lambda frames, settings, _as_of: estimate_effects(
-        frames[0], frames[1], frames[2], settings.liftos_confidence_level, settings.liftos_seed
+        frames[0],
+        frames[1],
+        frames[2],
+        settings.liftos_confidence_level,
+        settings.liftos_seed,
+        settings.liftos_overlap_min_effective_controls,
     ),
     ("platform", "treatment_type", "outcome", "method", "estimate", "ci_low", "ci_high", "refused"),
     lambda rows: _primary(rows, "estimate"),

@@ -112,7 +112,7 @@ CAUSAL_MARKETING_DATA = _result(
     ("click_rate_before", "DOUBLE", "Clicks per impression (per send for lists), days -28 to -1.", False),
     ("quality_before", "DOUBLE", "Mean quality score, days -28 to -1; NULL where none exists."),
     ("days_since_other", "DOUBLE", "Days since the last other treatment, at most 56.", False),
-    ("other_active", "INTEGER", "Other treatments started before the window.", False),
+    ("other_active", "INTEGER", "Other treatments that started before the window.", False),
     ("umcsent", "DOUBLE", "Consumer confidence known at the window's start."),
     ("unrate", "DOUBLE", "Unemployment known then, percent."),
     ("inflation", "DOUBLE", "12-month CPI change known then, percent."),
@@ -169,11 +169,11 @@ ATTRIBUTION = _result(
     ("treated_units", "BIGINT", "Units treated.", False),
     ("treated_unit_days", "BIGINT", "Unit-days that the effect is summed over.", False),
     ("reported_change", "DOUBLE", "After minus before, as reported, over those unit-days."),
-    ("incremental", "DOUBLE", "Effect times unit-days; NULL refused or undefined."),
+    ("incremental", "DOUBLE", "Effect times unit-days; NULL if refused."),
     ("incremental_low", "DOUBLE", "Lower limit."),
     ("incremental_high", "DOUBLE", "Upper limit."),
     ("level", "DOUBLE", "Level of the interval.", False),
-    ("refused", "VARCHAR", "Why there is no number; NULL if there is."),
+    ("refused", "VARCHAR", "Why there is no number or no interval; NULL if there are both."),
 )
 GATES = _result(
     "quality",

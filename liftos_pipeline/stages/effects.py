@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import math
 
 import pandas as pd
 
 from liftos_pipeline.causal import estimate
+from liftos_pipeline.causal.propensity.overlap import OverlapRule
 from liftos_pipeline.causal.results import EffectEstimate
 from liftos_pipeline.errors import LiftosError
 from liftos_pipeline.stages.analysis import analyses, to_panel
 from liftos_pipeline.stages.roles import ROLES
 
 PRIMARY_METHOD = "doubly_robust"
-METHODS: dict[str, dict[str, object]] = {
-    "difference_in_means": {"estimand": "att"},
-    "ipw": {"estimand": "att"},
-    PRIMARY_METHOD: {"estimand": "att"},
-}
-"""Methods of a landmarked analysis and their options; the first is the labelled naive comparison."""
+METHODS = ("difference_in_means", "ipw", PRIMARY_METHOD)
+"""Methods of a landmarked analysis; the first is the labelled naive comparison, the others weigh by the scores."""
 
 OUTCOMES = ("count", "value")
 
 
 def estimate_effects(
-    rows: pd.DataFrame, scores: pd.DataFrame, treatments: pd.DataFrame, level: float, seed: int
+    rows: pd.DataFrame,
+    scores: pd.DataFrame,
+    treatments: pd.DataFrame,
+    level: float,
+    seed: int,
+    min_effective_controls: float,
 ) -> pd.DataFrame:
     """Effects of every analysis, outcome and method.
 
@@ -39,7 +40,10 @@ def estimate_effects(
         Level of the intervals.
     seed : int
         Seed of folds and draws.
+    min_effective_controls : float
+        Effective number of control units below which an effect is refused.
     """
+    rule = OverlapRule(min_effective_units=min_effective_controls)
     answers = []
     keys = ["platform", "treatment_type", "window_start", "unit_id"]
     scored = rows.merge(scores[[*keys, "propensity"]], on=keys, how="left") if len(rows) else rows
@@ -47,7 +51,7 @@ def estimate_effects(
     for platform, kind, part in analyses(scored):
         done.add((platform, kind))
         for outcome in OUTCOMES:
-            answers.extend(_analysis(platform, kind, part, outcome, level, seed))
+            answers.extend(_analysis(platform, kind, part, outcome, level, seed, rule))
     wanted = set(zip(treatments["platform"], treatments["treatment_type"], strict=True))
     for platform, kind in sorted(wanted - done):
         reason = "no unit has 28 observed days before its start and 28 mature days after it, with a control"
@@ -58,7 +62,7 @@ def estimate_effects(
 
 
 def _analysis(
-    platform: str, kind: str, part: pd.DataFrame, outcome: str, level: float, seed: int
+    platform: str, kind: str, part: pd.DataFrame, outcome: str, level: float, seed: int, rule: OverlapRule
 ) -> list[dict[str, object]]:
     has_scores = bool(part["propensity"].notna().all())
     try:
@@ -66,9 +70,10 @@ def _analysis(
     except LiftosError as error:
         return [_refusal(platform, kind, outcome, method, level, str(error)) for method in METHODS]
     rows = []
-    for method, options in METHODS.items():
+    for method in METHODS:
+        options = {} if method == METHODS[0] else {"overlap_rule": rule}
         try:
-            result = estimate(method, panel, level=level, seed=seed, **options)
+            result = estimate(method, panel, level=level, seed=seed, estimand="att", **options)
         except LiftosError as error:
             rows.append(_refusal(platform, kind, outcome, method, level, str(error)))
         else:
@@ -87,8 +92,7 @@ def _head(platform: str, kind: str, outcome: str) -> dict[str, object]:
 
 
 def _row(platform: str, kind: str, outcome: str, result: EffectEstimate) -> dict[str, object]:
-    diagnostics = dict(result.diagnostics)
-    undefined = result.undefined
+    told = result.to_row()
     return {
         **_head(platform, kind, outcome),
         "method": result.method,
@@ -103,10 +107,10 @@ def _row(platform: str, kind: str, outcome: str, result: EffectEstimate) -> dict
         "n_units": result.n_units,
         "n_treated": result.n_treated,
         "n_clusters": result.n_clusters,
-        "refused": diagnostics.get("refused"),
-        "undefined": "; ".join(f"{field}: {reason}" for field, reason in undefined.items()) or None,
-        "warnings": "\n".join(result.warnings) or None,
-        "diagnostics": json.dumps(diagnostics, default=_plain, sort_keys=True),
+        "refused": told["refused"],
+        "undefined": "; ".join(dict.fromkeys(result.undefined.values())) or None,
+        "warnings": told["warnings"],
+        "diagnostics": told["diagnostics"],
     }
 
 
@@ -134,8 +138,3 @@ def _refusal(platform: str, kind: str, outcome: str, method: str, level: float, 
 
 def _known(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
-
-
-def _plain(value: object) -> object:
-    """JSON form of numpy values."""
-    return value.tolist() if hasattr(value, "tolist") else str(value)

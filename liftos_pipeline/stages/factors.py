@@ -6,8 +6,14 @@ from datetime import date, timedelta
 
 import pandas as pd
 
-MAX_AGE_DAYS = {"umcsent": 100, "unrate": 80, "inflation": 85, "nominal_gdp_growth": 225, "log_vix": 8}
-"""Age of the newest observation's period from which a release is overdue: publication lag, one period, ten days."""
+FACTORS = {
+    "umcsent": ("UMCSENT", "index 1966Q1=100", 100),
+    "unrate": ("UNRATE", "percent", 80),
+    "inflation": ("CPIAUCSL", "percent over 12 months", 85),
+    "nominal_gdp_growth": ("GDP", "percent a year, log change over a quarter, nominal", 225),
+    "log_vix": ("VIXCLS", "log index", 8),
+}
+"""Series, unit, and the age in days of the newest observation's period beyond which a release is overdue."""
 
 
 def external_factors(known: pd.DataFrame, as_of: date) -> pd.DataFrame:
@@ -20,12 +26,12 @@ def external_factors(known: pd.DataFrame, as_of: date) -> pd.DataFrame:
     as_of : date
         The day.
     """
-    if len(known) == 0:
-        return known.assign(is_stale=pd.Series(dtype=bool))
-    rows = known.copy()
+    rows = known.set_index("factor").reindex(pd.Index(FACTORS, name="factor")).reset_index()
+    rows["series_id"] = [FACTORS[name][0] for name in rows["factor"]]
+    rows["unit"] = [FACTORS[name][1] for name in rows["factor"]]
     observed = pd.to_datetime(rows["observation_date"])
-    oldest = [pd.Timestamp(as_of - timedelta(days=MAX_AGE_DAYS[name])) for name in rows["factor"]]
-    rows["is_stale"] = (observed < pd.Series(oldest, index=rows.index)) | rows["value"].isna()
+    oldest = [pd.Timestamp(as_of - timedelta(days=FACTORS[name][2])) for name in rows["factor"]]
+    rows["is_stale"] = ~(observed >= pd.Series(oldest, index=rows.index)) | rows["value"].isna()
     for name in ("observation_date", "realtime_start"):
-        rows[name] = pd.to_datetime(rows[name]).dt.date
+        rows[name] = [None if pd.isna(day) else pd.Timestamp(day).date() for day in rows[name]]
     return rows

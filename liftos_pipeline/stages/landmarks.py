@@ -7,6 +7,7 @@ Covariates lie strictly before the window; the outcome is the mean of days 0 to 
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -46,7 +47,7 @@ def causal_rows(panel: pd.DataFrame, treatments: pd.DataFrame) -> pd.DataFrame:
         grid = to_grid(panel, platform, _metrics(roles))
         if len(grid.units) == 0:
             continue
-        starts = _first_starts(grid, treatments)
+        starts = _starts(grid, treatments)
         parts.extend(_analysis(grid, starts, kind, calendar) for kind in TREATMENT_TYPES)
     filled = [part for part in parts if len(part)]
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
@@ -64,8 +65,17 @@ def _calendar(panel: pd.DataFrame) -> pd.DataFrame:
     return calendar
 
 
-def _first_starts(grid: Grid, treatments: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Day index of each unit's first treatment of each type; ``_NEVER`` if none is known.
+@dataclass(frozen=True)
+class _Starts:
+    """Treatments of one type: the day index of each unit's first one, ``_NEVER`` without one; unit and day of all."""
+
+    first: np.ndarray
+    unit: np.ndarray
+    day: np.ndarray
+
+
+def _starts(grid: Grid, treatments: pd.DataFrame) -> dict[str, _Starts]:
+    """Treatments by type.
 
     Where the platform's log has changes of the type, breaks that it does not explain are no treatments: they stay in
     the table for people to look at.
@@ -75,22 +85,22 @@ def _first_starts(grid: Grid, treatments: pd.DataFrame) -> dict[str, np.ndarray]
         known = treatments[(treatments["treatment_type"] == kind) & (treatments["platform"] == grid.platform)]
         logged = known[known["evidence"] != "detected"]
         known = logged if len(logged) else known
-        first = pd.to_datetime(known["started_on"]).groupby(known["unit_id"]).min()
-        index = np.full(len(grid.units), _NEVER)
-        position = pd.Index(grid.units).get_indexer(first.index)
-        offsets = (first.to_numpy(dtype="datetime64[D]") - grid.days[0]).astype(int)
-        index[position[position >= 0]] = offsets[position >= 0]
-        starts[kind] = index
+        unit = pd.Index(grid.units).get_indexer(known["unit_id"])
+        day = (pd.to_datetime(known["started_on"]).to_numpy(dtype="datetime64[D]") - grid.days[0]).astype(int)
+        first = np.full(len(grid.units), _NEVER)
+        np.minimum.at(first, unit[unit >= 0], day[unit >= 0])
+        starts[kind] = _Starts(first, unit[unit >= 0], day[unit >= 0])
     return starts
 
 
-def _analysis(grid: Grid, starts: dict[str, np.ndarray], kind: str, calendar: pd.DataFrame) -> pd.DataFrame:
+def _analysis(grid: Grid, starts: dict[str, _Starts], kind: str, calendar: pd.DataFrame) -> pd.DataFrame:
     roles = ROLES[grid.platform]
     last_start = len(grid.days) - AFTER_DAYS - roles.maturity_days
     parts = []
     for window in range(BEFORE_DAYS, last_start - WINDOW_DAYS + 2, WINDOW_DAYS):
-        treated = (starts[kind] >= window) & (starts[kind] < window + WINDOW_DAYS)
-        control = starts[kind] >= window + AFTER_DAYS
+        first = starts[kind].first
+        treated = (first >= window) & (first < window + WINDOW_DAYS)
+        control = first >= window + AFTER_DAYS
         if treated.any() and control.any():
             parts.append(_window_rows(grid, starts, kind, window, treated, control))
     if not parts:
@@ -105,7 +115,7 @@ def _analysis(grid: Grid, starts: dict[str, np.ndarray], kind: str, calendar: pd
 
 def _window_rows(
     grid: Grid,
-    starts: dict[str, np.ndarray],
+    starts: dict[str, _Starts],
     kind: str,
     window: int,
     treated: np.ndarray,
@@ -113,7 +123,7 @@ def _window_rows(
 ) -> pd.DataFrame:
     chosen = np.flatnonzero(treated | control)
     is_treated = treated[chosen]
-    own_start = np.where(is_treated, starts[kind][chosen], window)
+    own_start = np.where(is_treated, starts[kind].first[chosen], window)
     rows: dict[str, object] = {
         "platform": grid.platform,
         "treatment_type": kind,
@@ -128,8 +138,10 @@ def _window_rows(
         after = grid.mean(column, chosen, own_start, AFTER_DAYS)
         rows[f"{name}_before"], rows[f"{name}_after"] = before, after
         rows[f"{name}_trend"] = before * _growth_of_others(before, after, is_treated)
-    others = {name: start[chosen] for name, start in starts.items() if name != kind}
-    return pd.DataFrame({**rows, **_covariates(grid, chosen, window), **_other_treatments(others, window)})
+    others = [found for name, found in starts.items() if name != kind]
+    since, count = _other_treatments(others, len(grid.units), window)
+    rows |= {"days_since_other": since[chosen], "other_active": count[chosen]}
+    return pd.DataFrame({**rows, **_covariates(grid, chosen, window)})
 
 
 def _growth_of_others(before: np.ndarray, after: np.ndarray, is_treated: np.ndarray) -> np.ndarray:
@@ -151,21 +163,26 @@ def _covariates(grid: Grid, chosen: np.ndarray, window: int) -> dict[str, object
     def momentum(column: str) -> np.ndarray:
         late = grid.mean(column, chosen, recent, _LAST_WEEK)
         early = grid.mean(column, chosen, first, BEFORE_DAYS - _LAST_WEEK)
-        return np.log1p(late) - np.log1p(early)
+        return _log_of_mean(late) - _log_of_mean(early)
 
     exposure = grid.mean(roles.exposure, chosen, first, BEFORE_DAYS)
     clicks = grid.mean(roles.clicks, chosen, first, BEFORE_DAYS)
     return {
-        "log_spend_before": np.log1p(grid.mean(roles.volume, chosen, first, BEFORE_DAYS)),
+        "log_spend_before": _log_of_mean(grid.mean(roles.volume, chosen, first, BEFORE_DAYS)),
         "spend_momentum": momentum(roles.volume),
         "count_momentum": momentum(roles.count),
-        "click_rate_before": np.divide(clicks, exposure, out=np.zeros_like(clicks), where=exposure > 0),
+        "click_rate_before": np.divide(clicks, exposure, out=0.0 * exposure, where=exposure > 0),
         "quality_before": (
             np.nan
             if roles.quality is None
             else _mean_of_known(grid.values[roles.quality][chosen, window - BEFORE_DAYS : window])
         ),
     }
+
+
+def _log_of_mean(mean: np.ndarray) -> np.ndarray:
+    """log(1 + mean); a mean below zero, where refunds outweigh orders, counts as none."""
+    return np.log1p(np.maximum(mean, 0.0))
 
 
 def _mean_of_known(block: np.ndarray) -> np.ndarray:
@@ -175,10 +192,12 @@ def _mean_of_known(block: np.ndarray) -> np.ndarray:
     return np.divide(total, n_known, out=np.full(len(block), np.nan), where=n_known > 0)
 
 
-def _other_treatments(others: dict[str, np.ndarray], window: int) -> dict[str, np.ndarray]:
-    started = np.stack(list(others.values()))
-    since = np.where(started < window, window - started, _OTHER_HORIZON_DAYS)
-    return {
-        "days_since_other": np.minimum(since, _OTHER_HORIZON_DAYS).min(axis=0).astype(float),
-        "other_active": (started < window).sum(axis=0),
-    }
+def _other_treatments(others: list[_Starts], n_units: int, window: int) -> tuple[np.ndarray, np.ndarray]:
+    """Days since each unit's last treatment of another type, and how many it had before the window."""
+    last = np.full(n_units, window - _OTHER_HORIZON_DAYS)
+    count = np.zeros(n_units, dtype=int)
+    for found in others:
+        is_before = found.day < window
+        np.maximum.at(last, found.unit[is_before], found.day[is_before])
+        np.add.at(count, found.unit[is_before], 1)
+    return (window - last).astype(float), count

@@ -48,12 +48,7 @@ def identify_treatments(changes: pd.DataFrame, confounders: pd.DataFrame, as_of:
         unit: list(zip(rows["event_on"].map(pd.Timestamp), rows["estimate"], rows["platform"], strict=True))
         for unit, rows in detected.groupby("unit_id")
     }
-    logged["detected_on"] = [
-        _take_match(breaks.get(row.unit_id, []), row.started_on)
-        if row.treatment_type == "budget_change"
-        else pd.NaT
-        for row in logged.itertuples()
-    ]
+    logged["detected_on"] = _matches(logged, breaks)
     logged["evidence"] = np.where(logged["detected_on"].notna(), "both", "logged")
     parts = [part for part in (logged, _unlogged(breaks, as_of)) if len(part)]
     if not parts:
@@ -81,14 +76,24 @@ def _logged(changes: pd.DataFrame) -> pd.DataFrame:
     return grouped.agg(dose=("dose", lambda d: d.sum(min_count=1)), first_known_on=("first_known_on", "min"))
 
 
-def _take_match(breaks: list[tuple], started_on: pd.Timestamp) -> pd.Timestamp:
-    """Nearest break within ``MATCH_DAYS``; it is taken out of the list, so that it explains one change only."""
-    near = [entry for entry in breaks if abs((entry[0] - started_on).days) <= MATCH_DAYS]
-    if not near:
-        return pd.NaT
-    match = min(near, key=lambda entry: abs(entry[0] - started_on))
-    breaks.remove(match)
-    return match[0]
+def _matches(logged: pd.DataFrame, breaks: dict[str, list[tuple]]) -> list[pd.Timestamp]:
+    """Day of the break behind each logged budget change, the nearest pairs first; it is taken out of the list, so that
+    it explains one change only. A break up does not explain a budget cut."""
+    found = [pd.NaT] * len(logged)
+    budgets = [
+        (place, row) for place, row in enumerate(logged.itertuples()) if row.treatment_type == "budget_change"
+    ]
+    pairs = [
+        (abs((entry[0] - row.started_on).days), row.started_on, entry[0], place, entry, row.unit_id)
+        for place, row in budgets
+        for entry in breaks.get(row.unit_id, [])
+        if abs((entry[0] - row.started_on).days) <= MATCH_DAYS and not row.dose * entry[1] < 0
+    ]
+    for _, _, day, place, entry, unit in sorted(pairs, key=lambda pair: pair[:3]):
+        if found[place] is pd.NaT and entry in breaks[unit]:
+            found[place] = day
+            breaks[unit].remove(entry)
+    return found
 
 
 def _unlogged(breaks: dict[str, list[tuple]], as_of: date) -> pd.DataFrame:

@@ -1,0 +1,369 @@
+"""From causal-ready rows to effects and what they add up to: numbers by hand, and a reason wherever there is none."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from liftos_pipeline.stages.analysis import COVARIATES, analyses, covariates, to_panel
+from liftos_pipeline.stages.attribution import attribute
+from liftos_pipeline.stages.confounders import find_confounders
+from liftos_pipeline.stages.effects import METHODS, PRIMARY_METHOD, estimate_effects
+from liftos_pipeline.stages.factors import FACTORS, external_factors
+from liftos_pipeline.stages.gates import gate_rows
+from liftos_pipeline.stages.graph import graph_edges
+from liftos_pipeline.stages.propensity import propensity_scores
+from liftos_pipeline.stages.roles import MACRO
+
+ANALYSIS = {"platform": "meta", "treatment_type": "creative_change"}
+WINDOW = pd.Timestamp(2026, 2, 1)
+AS_OF = date(2026, 5, 31)
+LEVEL = 0.9
+NUMBERS = ["estimate", "std_error", "ci_low", "ci_high", "p_value"]
+
+
+def causal_ready(treated: list[float], controls: list[float], **columns: object) -> pd.DataFrame:
+    """One row per unit; the lists have each unit's change of the count, the value changes ten times as much."""
+    change = np.array([*treated, *controls], dtype=float)
+    is_treated = np.array([1] * len(treated) + [0] * len(controls))
+    frame = pd.DataFrame({**ANALYSIS, "window_start": WINDOW, "is_treated": is_treated})
+    frame["unit_id"] = [f"unit_{number:03d}" for number in range(len(frame))]
+    levels = {
+        **dict.fromkeys(COVARIATES, 1.0),
+        **dict.fromkeys(MACRO, 1.0),
+        "count_trend": 0.0,
+        "value_trend": 0.0,
+    }
+    outcomes = {"count_before": 4.0, "count_after": 4.0 + change, "value_before": 7.0}
+    return frame.assign(**{**levels, **outcomes, "value_after": 7.0 + 10 * change, **columns})
+
+
+def many(effect: float, **columns: object) -> pd.DataFrame:
+    """30 treated units that change by ``effect`` more than the 60 controls, each arm half above and half below."""
+    return causal_ready([1 + effect, effect - 1] * 15, [1.0, -1.0] * 30, **columns)
+
+
+def treatments(*analysed: tuple[str, str]) -> pd.DataFrame:
+    return pd.DataFrame(analysed, columns=["platform", "treatment_type"])
+
+
+def scored(rows: pd.DataFrame, propensity: object) -> pd.DataFrame:
+    return rows[[*ANALYSIS, "window_start", "unit_id", "is_treated"]].assign(propensity=propensity)
+
+
+def effects_of(
+    rows: pd.DataFrame, scores: pd.DataFrame | None = None, *wanted: tuple[str, str], controls: float = 20.0
+) -> pd.DataFrame:
+    given = scored(rows, 0.5) if scores is None else scores
+    called_for = treatments(tuple(ANALYSIS.values()), *wanted)
+    return estimate_effects(rows, given, called_for, LEVEL, seed=1, min_effective_controls=controls)
+
+
+def by_method(effects: pd.DataFrame, outcome: str = "conversions_reported") -> pd.DataFrame:
+    return effects[effects["outcome"] == outcome].set_index("method")
+
+
+def test_analyses_come_in_a_fixed_order_whatever_the_order_of_the_rows() -> None:
+    rows = pd.concat(
+        [
+            causal_ready([1], [0]),
+            causal_ready([1], [0], platform="google_ads"),
+            causal_ready([1], [0], treatment_type="budget_change"),
+            causal_ready([1], [0], window_start=WINDOW - timedelta(days=7)),
+        ]
+    )
+    for order in (rows, rows[::-1]):
+        found = analyses(order)
+        assert [(platform, kind, len(part)) for platform, kind, part in found] == [
+            ("google_ads", "creative_change", 2),
+            ("meta", "budget_change", 2),
+            ("meta", "creative_change", 4),
+        ]
+        last = found[2][2]
+        assert list(last.index) == [0, 1, 2, 3]
+        keys = list(zip(last["window_start"], last["unit_id"], strict=True))
+        assert keys == sorted(keys)
+    assert analyses(rows.iloc[:0]) == []
+
+
+def test_a_missing_covariate_gets_the_mean_and_an_indicator_and_constant_ones_go() -> None:
+    rows = causal_ready(
+        [0, 0],
+        [0, 0],
+        log_spend_before=[1.0, 2.0, 3.0, 4.0],
+        quality_before=[1.0, math.nan, 4.0, 4.0],
+        spend_momentum=[math.nan, 2.0, 2.0, 2.0],
+        click_rate_before=math.nan,
+        count_before=[1.0, 2.0, 1.0, 2.0],
+        value_before=[8.0, 9.0, 8.0, 8.0],
+        value_trend=[0.0, 0.0, 0.0, 5.0],
+        window_start=[WINDOW, WINDOW, WINDOW + timedelta(days=7), WINDOW + timedelta(days=14)],
+    )
+    unit = {
+        "log_spend_before": [1, 2, 3, 4],
+        "spend_momentum_missing": [1, 0, 0, 0],
+        "quality_before": [1, 3, 4, 4],
+        "quality_before_missing": [0, 1, 0, 0],
+    }
+    calendar = {"window_2026-02-08": [0, 0, 1, 0], "window_2026-02-15": [0, 0, 0, 1]}
+    assert covariates(rows, "count").to_dict("list") == {**unit, "count_before": [1, 2, 1, 2], **calendar}
+    value = {"value_before": [8, 9, 8, 8], "value_trend": [0, 0, 0, 5]}
+    assert covariates(rows, "value").to_dict("list") == {**unit, **value, **calendar}
+
+
+def test_the_panels_outcome_is_after_minus_before() -> None:
+    rows = causal_ready([3], [-1, 2], log_spend_before=[1.0, 2.0, 3.0])
+    panel = to_panel(rows, "count", np.array([0.2, 0.3, 0.4]))
+    assert (panel.y.tolist(), panel.d.tolist()) == ([3, -1, 2], [1, 0, 0])
+    assert panel.propensity is not None
+    assert panel.propensity.tolist() == [0.2, 0.3, 0.4]
+    assert panel.unit_labels.tolist() == rows["unit_id"].tolist()
+    assert to_panel(rows, "value").y.tolist() == [30, -10, 20]
+    assert to_panel(rows, "value").propensity is None
+
+
+def test_scores_belong_to_their_rows_and_small_analyses_have_none() -> None:
+    """The treated sell much before their window and, as controls of the week before, as little as the others."""
+    window = many(0.0, count_before=[5.0, 6.0] * 15 + [1.0, 2.0] * 30)
+    earlier = causal_ready([], [0.0] * 30, window_start=WINDOW - timedelta(days=7), count_before=1.5)
+    rows = pd.concat([window, earlier], ignore_index=True)
+    small = causal_ready([1, 2], [0, 1], platform="google_ads")
+    scores = propensity_scores(pd.concat([small, rows[::-1]]), seed=3)
+    joined = rows.merge(scores, on=[*ANALYSIS, "window_start", "unit_id", "is_treated"], validate="one_to_one")
+    assert len(joined) == len(scores) == len(rows)
+    assert joined["propensity"].between(0, 1, inclusive="neither").all()
+    assert (joined["propensity"] > 0.5).equals(joined["is_treated"] == 1)
+    assert set(scores["fold"]) == set(range(5))
+    assert scores.groupby("unit_id")["fold"].nunique().max() == 1
+    assert not propensity_scores(rows, seed=4)["fold"].equals(scores["fold"])
+    assert propensity_scores(small, seed=3).empty
+    assert propensity_scores(rows.iloc[:0], seed=3).empty
+
+
+def test_effects_are_treated_minus_untreated_with_the_level_asked_for() -> None:
+    effects = effects_of(many(2.0))
+    assert list(by_method(effects).index) == list(METHODS)
+    assert set(effects["label"]) == {"effect_on_reported"}
+    assert set(effects["estimand"]) == {"att"}
+    for outcome, size in (("conversions_reported", 2.0), ("revenue_reported", 20.0)):
+        found = by_method(effects, outcome)
+        assert found["estimate"].tolist() == pytest.approx([size] * 3, rel=0.02)
+        assert ((found["ci_low"] + found["ci_high"]) / 2).tolist() == pytest.approx(found["estimate"].tolist())
+    assert set(effects["level"]) == {LEVEL}
+    quantile = (effects["ci_high"] - effects["estimate"]) / effects["std_error"]
+    assert quantile.between(1.645, 1.70).all()
+    assert effects[["n_rows", "n_units", "n_treated"]].drop_duplicates().to_numpy().tolist() == [[90, 90, 30]]
+    assert effects[["refused", "undefined"]].isna().all(axis=None)
+    assert (effects["p_value"] < 0.001).all()
+    assert by_method(effects_of(many(0.0))).loc["ipw", "p_value"] == pytest.approx(1.0)
+
+
+def test_stored_scores_are_used_where_every_row_has_one() -> None:
+    """Controls change by 1 and -1 in turn; at scores 1/4 and 1/2 they weigh 1/3 and 1, so that their mean is -1/2."""
+    rows = many(9.0)
+    stored = scored(rows, [0.5] * 30 + [0.25, 0.5] * 30)
+    weighted = by_method(effects_of(rows, stored[::-1])).loc["ipw"]
+    assert weighted["estimate"] == pytest.approx(9.5)
+    assert json.loads(weighted["diagnostics"])["propensity"] == "given"
+    for unusable in (stored.iloc[1:], stored.assign(platform="google_ads"), stored.iloc[:0]):
+        fitted = by_method(effects_of(rows, unusable)).loc["ipw"]
+        assert fitted["estimate"] == pytest.approx(9.0, abs=0.1)
+        assert json.loads(fitted["diagnostics"])["propensity"] != "given"
+
+
+def test_what_is_asked_for_and_cannot_be_computed_says_why() -> None:
+    small = causal_ready([3.0, 5.0], [1.0, 1.0, 2.5])
+    one_arm = causal_ready([], [1.0, 2.0, 3.0], platform="google_ads")
+    effects = effects_of(pd.concat([small, one_arm]), scored(small, 0.5).iloc[:0], ("klaviyo", "budget_change"))
+    assert len(effects) == 3 * 2 * len(METHODS)
+    assert not effects.duplicated(["platform", "treatment_type", "outcome", "method"]).any()
+    simple = (effects["platform"] == "meta") & (effects["method"] == "difference_in_means")
+    assert effects.loc[simple, "estimate"].tolist() == pytest.approx([2.5, 25.0])
+    assert effects.loc[simple, "refused"].isna().all()
+    refused = effects[~simple]
+    assert refused[NUMBERS].isna().all(axis=None)
+    assert set(refused["level"]) == {LEVEL}
+    assert (refused[["n_rows", "n_units", "n_treated", "n_clusters"]] == 0).all(axis=None)
+    said = refused.groupby("platform")["refused"].agg(set)
+    expected = {
+        "meta": "treated units outside",
+        "google_ads": "all 3 rows untreated",
+        "klaviyo": "28 observed days",
+    }
+    for platform, reason in expected.items():
+        assert all(reason in text for text in said[platform])
+    listed = effects[effects["platform"] == "klaviyo"]
+    assert set(zip(listed["outcome"], listed["label"], strict=True)) == {
+        ("orders", "effect_on_orders"),
+        ("order_revenue", "effect_on_orders"),
+    }
+    assert estimate_effects(small.iloc[:0], scored(small, 0.5), treatments(), LEVEL, 1, 20.0).empty
+
+
+def test_a_refused_effect_keeps_its_number_and_its_reason() -> None:
+    rows = many(2.0)
+    effects = by_method(effects_of(rows, scored(rows, [0.95] * 30 + [0.5] * 60)))
+    assert effects["estimate"].notna().all()
+    assert effects["refused"].isna().to_dict() == {
+        "difference_in_means": True,
+        "ipw": False,
+        "doubly_robust": False,
+    }
+    assert "below 0.9" in effects.loc["ipw", "refused"]
+    assert "refused: " in effects.loc["ipw", "warnings"]
+    diagnostics = json.loads(effects.loc["ipw", "diagnostics"])
+    assert (diagnostics["score_max_treated"], diagnostics["seed"]) == (0.95, 1)
+
+
+def test_an_effect_without_limits_keeps_its_number_and_says_why() -> None:
+    effect = by_method(effects_of(causal_ready([3.0], [1.0, 1.0, 2.5, 2.0]))).loc["difference_in_means"]
+    assert effect["estimate"] == pytest.approx(1.375)
+    assert effect[["std_error", "ci_low", "ci_high", "p_value", "refused"]].isna().all()
+    assert effect["undefined"] == "1 treated unit; at least 2 are needed"
+
+
+def published(*changes: dict[str, object]) -> pd.DataFrame:
+    """A whole row of the primary method per entry, changed as given."""
+    names = {"outcome": "conversions_reported", "label": "effect_on_reported", "method": PRIMARY_METHOD}
+    said = {"estimand": "att", "level": LEVEL, "refused": None, "undefined": None}
+    numbers = {"estimate": 0.5, "std_error": 0.1, "ci_low": 0.25, "ci_high": 1.0, "p_value": 0.01}
+    counts = dict.fromkeys(("n_rows", "n_units", "n_treated", "n_clusters"), 5)
+    return pd.DataFrame([{**ANALYSIS, **names, **said, **numbers, **counts, **change} for change in changes])
+
+
+def test_attribution_adds_the_effect_up_over_the_treated_days() -> None:
+    rows = causal_ready([2.0, 3.0], [100.0])
+    again = rows.iloc[:1].assign(window_start=WINDOW + timedelta(days=7))
+    elsewhere = causal_ready([50.0], [0.0], platform="google_ads")
+    effects = published({}, {"outcome": "revenue_reported"}, {"method": "ipw"})
+    count, value = attribute(pd.concat([rows, again, elsewhere]), effects).to_dict("records")
+    assert (count["treated_units"], count["treated_unit_days"]) == (2, 3 * 28)
+    assert count["reported_change"] == 28 * (2 + 3 + 2)
+    assert (count["incremental_low"], count["incremental"], count["incremental_high"]) == (21.0, 42.0, 84.0)
+    assert (count["outcome"], count["method"], count["level"]) == ("conversions_reported", PRIMARY_METHOD, LEVEL)
+    assert count["refused"] is None
+    assert value["reported_change"] == 10 * count["reported_change"]
+
+
+def test_attribution_has_a_reason_instead_of_a_number() -> None:
+    rows = causal_ready([2.0], [1.0])
+    nothing = dict.fromkeys(NUMBERS)
+    effects = published(
+        {"refused": "too little overlap"},
+        {"outcome": "revenue_reported", "undefined": "estimate: no rows", **nothing},
+        {"platform": "klaviyo", "outcome": "orders", "refused": "no control", **nothing},
+        {"treatment_type": "budget_change", "refused": "no unit", **nothing},
+    )
+    found = attribute(rows, effects)
+    assert found[["incremental", "incremental_low", "incremental_high"]].isna().all(axis=None)
+    assert found["refused"].tolist() == ["too little overlap", "estimate: no rows", "no control", "no unit"]
+    assert found["treated_unit_days"].tolist() == [28, 28, 0, 0]
+    assert found["treated_units"].tolist() == [1, 1, 0, 0]
+    assert found["reported_change"].isna().tolist() == [False, False, True, True]
+    assert attribute(rows.iloc[:0], effects)["treated_units"].tolist() == [0, 0, 0, 0]
+
+
+def test_the_graph_adjusts_for_what_comes_before_and_for_nothing_after() -> None:
+    rows = pd.concat([causal_ready([1], [0], quality_before=math.nan), causal_ready([1], [0], platform="klaviyo")])
+    edges = graph_edges(rows)
+    assert not edges.duplicated(["platform", "treatment_type", "cause", "effect"]).any()
+    meta = edges[edges["platform"] == "meta"]
+    adjusted = set(meta.loc[meta["adjusted"], "cause"])
+    assert adjusted == {*COVARIATES, "count_before", "calendar"} - {"quality_before"}
+    assert "quality_before" in set(edges.loc[edges["platform"] == "klaviyo", "cause"])
+    arrows = set(zip(meta["cause"], meta["effect"], strict=True))
+    for cause in (*adjusted, "unit_demand"):
+        assert {(cause, "creative_change"), (cause, "outcome")} <= arrows
+    assert {("creative_change", "outcome"), ("creative_change", "delivery"), ("delivery", "outcome")} <= arrows
+    assert {(name, "calendar") for name in MACRO} <= arrows
+    assert {effect for cause, effect in arrows if cause == "unit_demand"} & adjusted
+    after_treatment = {effect for cause, effect in arrows if cause == "creative_change"}
+    assert not (after_treatment | set(MACRO) | {"unit_demand"}) & adjusted
+    assert graph_edges(rows.iloc[:0]).empty
+
+
+@pytest.mark.parametrize(("factor", "days"), [("umcsent", 100), ("nominal_gdp_growth", 225), ("log_vix", 8)])
+def test_a_factor_is_stale_when_its_release_is_overdue_or_its_value_unknown(factor: str, days: int) -> None:
+    for age, value, is_stale in ((days, 3.0, False), (days + 1, 3.0, True), (1, None, True)):
+        observed = AS_OF - timedelta(days=age)
+        known = pd.DataFrame({"factor": [factor], "value": [value], "series_id": "X", "unit": "index"})
+        known["observation_date"], known["realtime_start"] = pd.Timestamp(observed), pd.Timestamp(AS_OF)
+        rows = external_factors(known, AS_OF).set_index("factor")
+        found = rows.loc[factor]
+        assert (found["is_stale"], found["observation_date"], found["realtime_start"]) == (
+            is_stale,
+            observed,
+            AS_OF,
+        )
+        others = rows.drop(index=factor)
+        assert others["is_stale"].all()
+        assert others["value"].isna().all()
+    assert set(FACTORS) == set(MACRO)
+
+
+def test_gates_keep_what_the_rule_saw() -> None:
+    rows = many(0.0)
+    (gate,) = gate_rows(scored(rows, [0.3] * 89 + [0.4]), 20.0).to_dict("records")
+    assert (gate["gate"], gate["subject"], gate["passed"]) == ("overlap", "meta.creative_change", True)
+    worst = json.loads(gate["offenders"])[0]
+    assert worst == {"unit_id": "unit_089", "window_start": str(WINDOW), "propensity": 0.4}
+    (refused,) = gate_rows(scored(rows, 0.3), 61.0).to_dict("records")
+    assert refused["passed"] is False
+    assert gate_rows(propensity_scores(rows.iloc[:0], seed=1), 20.0).empty
+
+
+def spend_of(unit: str, *steps: tuple[int, float], n_days: int = 120, platform: str = "meta") -> pd.DataFrame:
+    """Noisy spend around 50 that grows by a log step from given days on."""
+    log_spend = 4.0 + 0.03 * np.random.default_rng(5).standard_normal(n_days)
+    for day, size in steps:
+        log_spend[day:] += size
+    days = pd.date_range(AS_OF - timedelta(days=n_days - 1), periods=n_days)
+    named = {"platform": platform, "unit_type": "campaign", "unit_id": f"{platform}:{unit}"}
+    return pd.DataFrame({**named, "date_day": days, "spend": np.exp(log_spend)})
+
+
+def test_confounders_are_one_verdict_per_campaign_and_its_dated_breaks() -> None:
+    first = AS_OF - timedelta(days=119)
+    unseen = spend_of("unseen").assign(spend=math.nan)
+    account = spend_of("account", (60, 1.0)).assign(unit_type="account")
+    lists = spend_of("list", (60, 1.0), platform="klaviyo").assign(unit_type="list")
+    google = spend_of("same", platform="google_ads")
+    panel = pd.concat(
+        [spend_of("b", (45, 0.5), (85, -0.3)), spend_of("a", n_days=30), google, unseen, account, lists]
+    )
+    found = find_confounders(panel, seed=1)
+    verdicts = found[found["event_no"] == 0].set_index("unit_id")
+    statuses = {"meta:a": "undetermined", "meta:b": "detected", "google_ads:same": "not_detected"}
+    assert verdicts["status"].to_dict() == statuses
+    assert verdicts["platform"].to_dict() == {unit: unit.split(":")[0] for unit in statuses}
+    assert verdicts["event_on"].isna().all()
+    assert "42 are needed" in verdicts.loc["meta:a", "reason"]
+    events = found[found["event_no"] > 0]
+    assert events["event_no"].tolist() == [1, 2]
+    assert set(events["status"]) == {"detected"}
+    assert events["event_on"].tolist() == [first + timedelta(days=45), first + timedelta(days=85)]
+    assert events["estimate"].tolist() == pytest.approx([0.5, -0.3], abs=0.05)
+    assert (events["confidence"] + events["p_value"]).tolist() == [1.0, 1.0]
+    assert set(events["unit_id"]) == {"meta:b"}
+    assert set(found["detector"]) == {"budget_change"}
+    assert find_confounders(unseen, seed=1).empty
+
+
+def test_the_setting_of_effective_controls_decides_the_refusal() -> None:
+    rows = many(2.0)
+    for controls, refused in ((20.0, False), (100.0, True)):
+        effects = by_method(effects_of(rows, controls=controls))
+        assert bool(effects.loc[PRIMARY_METHOD, "refused"] is not None) == refused
+        assert effects.loc["difference_in_means", "refused"] is None
+
+
+def test_diagnostics_are_strict_json_and_a_reason_is_said_once() -> None:
+    effects = by_method(effects_of(causal_ready([3.0], [1.0, 1.0, 2.5, 2.0])))
+    told = json.loads(effects.loc["difference_in_means", "diagnostics"], parse_constant=lambda name: 1 / 0)
+    assert told["degrees_of_freedom"] is None
+    assert effects.loc["difference_in_means", "undefined"].count("at least 2 are needed") == 1
