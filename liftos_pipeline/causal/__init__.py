@@ -58,7 +58,7 @@ def estimate(name: str, panel: Panel, level: float = 0.95, seed: int = 0, **opti
             "other numbers",
             "Use the method iv for a dose, or code the treatment as 0/1.",
         )
-    return spec.function(panel, **call)
+    return spec.function(panel if spec.streams else panel.held(), **call)
 
 
 def detect(

@@ -167,7 +167,7 @@ class Panel:
     @property
     def n_treated(self) -> int:
         """Units that are treated in at least one row."""
-        return len(np.unique(self.unit[self.d != 0]))
+        return int((np.bincount(self.unit[self.d != 0], minlength=self.n_units) > 0).sum())
 
     @property
     def is_cross_section(self) -> bool:
@@ -208,6 +208,10 @@ class Panel:
         columns |= {f"z{j}": self.Z[:, j] for j in range(self.Z.shape[1])}
         return ArrayRows(columns if self.weights is None else {**columns, "weight": self.weights})
 
+    def held(self) -> Panel:
+        """The same panel with its rows in memory."""
+        return self
+
     def to_input_order(self, values: NDArray[Any]) -> NDArray[Any]:
         """Values of the panel's rows, shape (n,), in the order of the caller's table."""
         ordered = np.empty_like(values)
@@ -226,8 +230,14 @@ class StreamedPanel(Panel):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name not in Panel.__dataclass_fields__:
             raise AttributeError(name)
-        self.__dict__.update(vars(self._load()))
-        return self.__dict__[name]
+        return getattr(self.held(), name)
+
+    def held(self) -> Panel:
+        """The same panel with its rows in memory; read once."""
+        if "_held" not in self.__dict__:
+            self.__dict__["_held"] = self._load()
+        panel: Panel = self.__dict__["_held"]
+        return panel
 
     @property
     def n_rows(self) -> int:

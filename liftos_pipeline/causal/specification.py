@@ -16,7 +16,7 @@ class EstimatorSpec:
     """One line of ``ESTIMATORS``.
 
     ``function(panel, *, level, ...)`` takes its options by keyword, and ``seed`` where it draws at random.
-    The first of ``estimands`` is the default.
+    The first of ``estimands`` is the default. A method that ``streams`` leaves the rows of a file where they are.
     """
 
     name: str
@@ -27,6 +27,7 @@ class EstimatorSpec:
     reference: str
     refuses_when: str
     treatment: Literal["binary", "any"] = "binary"
+    streams: bool = False
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from liftos_pipeline.causal.propensity.overlap import OverlapRule
 from liftos_pipeline.errors import LiftosError
 
 COVARIATES = ["x0", "x1", "x2"]
+UNDER_IGNORABILITY = ("difference_in_means", "ipw", "doubly_robust")
 
 
 def confounded(seed: int, n: int = 240, slope: float = 0.8) -> pd.DataFrame:
@@ -73,7 +74,7 @@ def test_wrong_options_are_refused(options, message):
         estimate("doubly_robust", panel_of(confounded(0)), **options)
 
 
-@pytest.mark.parametrize("method", list(ESTIMATORS))
+@pytest.mark.parametrize("method", UNDER_IGNORABILITY)
 def test_same_seed_same_bits_whatever_the_row_order(method):
     frame = confounded(4)
     shuffled = frame.sample(frac=1.0, random_state=11).reset_index(drop=True)
@@ -163,7 +164,7 @@ def test_one_cluster_per_arm_has_no_standard_error():
 
 
 def test_an_outcome_without_variation_has_no_standard_error():
-    for method in ESTIMATORS:
+    for method in UNDER_IGNORABILITY:
         result = estimate(method, panel_of(confounded(3).assign(y=2.1)))
         assert result.estimate == 0.0
         assert math.isnan(result.std_error)

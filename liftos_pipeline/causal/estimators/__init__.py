@@ -6,6 +6,7 @@ from liftos_pipeline.causal.estimators.did import did
 from liftos_pipeline.causal.estimators.difference_in_means import difference_in_means
 from liftos_pipeline.causal.estimators.doubly_robust import doubly_robust
 from liftos_pipeline.causal.estimators.ipw import ipw
+from liftos_pipeline.causal.estimators.iv import iv
 from liftos_pipeline.causal.specification import EstimatorSpec
 
 _SPECS = (
@@ -44,6 +45,17 @@ _SPECS = (
         "clustered CR1, t(G - 1)",
         "Goodman-Bacon (2021); Cameron and Miller (2015)",
         "never; warns, with the Bacon weights, where adoption is staggered",
+        streams=True,
+    ),
+    EstimatorSpec(
+        "iv",
+        iv,
+        ("late",),
+        "Two-stage least squares or LIML with instruments; cutoffs and non-compliance in a local window.",
+        "clustered CR1, t(G - 1); Anderson-Rubin set",
+        "Imbens and Angrist (1994); Montiel Olea and Pflueger (2013); Anderson and Rubin (1949)",
+        "no instrument or no treatment varies given the covariates",
+        treatment="any",
     ),
 )
 ESTIMATORS: dict[str, EstimatorSpec] = {spec.name: spec for spec in _SPECS}
