@@ -5,8 +5,11 @@ from __future__ import annotations
 from liftos_pipeline.causal.estimators.did import did
 from liftos_pipeline.causal.estimators.difference_in_means import difference_in_means
 from liftos_pipeline.causal.estimators.doubly_robust import doubly_robust
+from liftos_pipeline.causal.estimators.event_study import event_study
+from liftos_pipeline.causal.estimators.imputation_did import imputation_did
 from liftos_pipeline.causal.estimators.ipw import ipw
 from liftos_pipeline.causal.estimators.iv import iv
+from liftos_pipeline.causal.estimators.staggered_did import staggered_did
 from liftos_pipeline.causal.specification import EstimatorSpec
 
 _SPECS = (
@@ -46,6 +49,33 @@ _SPECS = (
         "Goodman-Bacon (2021); Cameron and Miller (2015)",
         "never; warns, with the Bacon weights, where adoption is staggered",
         streams=True,
+    ),
+    EstimatorSpec(
+        "event_study",
+        event_study,
+        ("att",),
+        "Two-way fixed effects by period before and after adoption, end points binned.",
+        "clustered CR1, t(G - 1); sup-t bands",
+        "Schmidheiny and Siegloch (2023); Sun and Abraham (2021) on staggered adoption",
+        "the treatment switches off, or unit and period effects leave the coefficients undetermined",
+    ),
+    EstimatorSpec(
+        "staggered_did",
+        staggered_did,
+        ("att",),
+        "Group-time effects of staggered adoption and their averages, doubly robust with covariates.",
+        "influence function, clustered; sup-t bands",
+        "Callaway and Sant'Anna (2021); Sant'Anna and Zhao (2020)",
+        "the treatment switches off, or there is no control unit of the kind asked for",
+    ),
+    EstimatorSpec(
+        "imputation_did",
+        imputation_did,
+        ("att",),
+        "Untreated outcomes imputed from unit and period effects of untreated rows.",
+        "conservative, clustered; sup-t bands",
+        "Borusyak, Jaravel and Spiess (2024)",
+        "the treatment switches off, or no treated row can be imputed",
     ),
     EstimatorSpec(
         "iv",
