@@ -33,9 +33,12 @@ def plot_effect(effect: EffectEstimate) -> Figure:
         path = effect.path
         time = next(name for name in _X_NAMES if name in path.columns)
         axes.fill_between(path[time], path["band_low"], path["band_high"], alpha=0.2, label="simultaneous band")
-        axes.vlines(path[time], path["ci_low"], path["ci_high"])
+        axes.vlines(path[time], path["ci_low"], path["ci_high"], label=f"{100 * effect.level:g} % interval")
         axes.plot(path[time], path["estimate"], "o")
         axes.axhline(0.0, color="grey", linewidth=0.8)
+        if time == "event_time":
+            axes.axvline(-0.5, color="grey", linewidth=0.8, linestyle="--")
+        axes.set_title(f"{effect.method} ({effect.estimand.upper()})")
         axes.set_xlabel(time.replace("_", " "))
         axes.set_ylabel("effect")
         axes.legend()
