@@ -33,6 +33,8 @@ GROUP_TIMES = {
     "not yet treated": {"control_group": "not_yet_treated"},
     "not yet treated, none never": {"control_group": "not_yet_treated", "never": False},
     "anticipation, universal base": {"anticipation": 1, "base_period": "universal"},
+    "not yet treated, anticipation": {"control_group": "not_yet_treated", "anticipation": 2},
+    "not yet treated, universal base": {"control_group": "not_yet_treated", "base_period": "universal"},
     "states": {"cluster": "state"},
     "covariates": {"covariates": ["x", "z"]},
     "covariates, not yet treated": {"control_group": "not_yet_treated", "covariates": ["x", "z"]},

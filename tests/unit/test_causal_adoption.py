@@ -411,6 +411,18 @@ def test_every_unit_its_own_cohort():
     assert "27 cohort-periods with a single cluster" in imputed.warnings[0]
 
 
+def test_clusters_are_recentred_with_their_likes():
+    """Clusters of one cohort by cohort; those of several, and a cohort's only one, together."""
+    table = world(starts=(0, 4, 6), n_each=4)
+    # Units 0-3 never, 4-7 from 4, 8-11 from 6.
+    market = {0: 0, 1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 6, 7: 7, 8: 8, 9: 8, 10: 8, 11: 3}
+    adoption = adoption_of(panel_of(table.assign(market=table.unit.map(market)), cluster="market"), "did")
+    # Cohorts in order: from 4, from 6, never. Market 3 is mixed, market 8 alone in its cohort.
+    assert adoption.clustering.stratum.tolist() == [1, 1, 1, 2, 0, 0, 0, 0, 2]
+    chosen = np.array([[True, False, False], [False, True, True]])
+    assert adoption.clusters_in(chosen).tolist() == [4, 5]
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_few_clusters(method):
     table = world().assign(market=lambda f: f["unit"] % 3)
@@ -514,6 +526,26 @@ def test_group_times_use_the_units_seen_in_both_periods():
     for period in (5, 6):
         change = (wide[period] - wide[4]).dropna()
         assert cells[period] == pytest.approx(change[5].mean() - change[0].mean(), abs=1e-12)
+
+
+def test_group_times_without_units_are_left_out():
+    table = world()
+    found = run("staggered_did", table[~((table.g == 7) & (table.t == 9))])
+    cells = pd.DataFrame(found.diagnostics["group_times"])
+    assert cells.loc[cells["estimate"].isna(), ["group", "period"]].to_numpy().tolist() == [[7, 9]]
+    assert found.estimand == "att over 12 of 13 group-times"
+    assert "1 times no unit of the cohort is seen in both periods" in found.warnings[0]
+    assert found.estimate == pytest.approx(cells.query("period >= group")["estimate"].mean(), abs=1e-12)
+
+
+def test_points_that_rest_on_one_control_are_not_told():
+    """In period 1 a single control is seen: the changes to period 2 cannot be told."""
+    table = world(starts=(0, 5))
+    found = run("staggered_did", table[(table.t > 1) | (table.g > 0) | (table.unit == 0)])
+    path = found.path.set_index("event_time")["std_error"]
+    assert path.index[path.isna()].tolist() == [-3]
+    assert found.undefined == {"path": "one treated cluster or no variation at -3"}
+    assert found.diagnostics["pretrend_restrictions"] == 2
 
 
 def test_a_missing_row_before_adoption_is_said():

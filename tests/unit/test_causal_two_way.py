@@ -144,6 +144,22 @@ def test_periods_without_untreated_units_are_not_imputable():
     assert fit.imputable(np.array([0, 0]), np.array([1, 2])).tolist() == [True, False]
 
 
+def test_units_and_periods_of_different_groups_are_not_imputable():
+    """Unit 0 is seen untreated in period 0 only, unit 1 in 1 and 2: nothing compares period 1 with period 0."""
+    panel = TwoWay(np.array([0, 1, 1]), np.array([0, 1, 2]), np.ones(3), 2, 3)
+    fit = fit_untreated(np.arange(3.0), np.empty((3, 0)), panel)
+    assert fit.imputable(np.array([0, 0, 1]), np.array([0, 1, 1])).tolist() == [True, False, True]
+
+
+def test_covariates_that_are_constant_before_treatment_have_no_coefficient():
+    panel = rows(8)
+    fit = fit_untreated(
+        np.random.default_rng(8).standard_normal(len(panel.unit)), np.full((len(panel.unit), 1), 1 / 3), panel
+    )
+    assert fit.kept.tolist() == [False]
+    assert fit.beta.tolist() == [0.0]
+
+
 def test_effects_are_held_against_their_group():
     """Equation 8 by hand: cluster 0 weighs 3 in group 0, cluster 1 weighs 1."""
     effects = np.array([1.0, 2.0, 5.0, 4.0, 7.0])

@@ -181,7 +181,7 @@ class _Pairs:
         self.adoption, self.weights = adoption, weights
         self.rows = np.full((adoption.n_periods, panel.n_units), -1)
         self.rows[adoption.period, panel.unit] = np.arange(panel.n_rows)
-        self.last: tuple[Integers, Integers, Comparison | str] | None = None
+        self.last: tuple[tuple[int, int], Integers, Comparison | str] | None = None
 
     def compare(self, plan: Plan, place: int) -> _Pair | str:
         """One comparison, or why there is none."""
@@ -194,21 +194,19 @@ class _Pairs:
             return _NO_TREATED
         if treated.all():
             return _NO_CONTROL
-        compared = self._comparison(units, treated, now if plan.period[place] < plan.base[place] else before)
+        earlier = min(int(plan.period[place]), int(plan.base[place]))
+        compared = self._comparison((int(plan.cohort[place]), earlier), units, treated)
         if isinstance(compared, str):
             return compared
         estimate, influence = compared.difference(self.adoption.y[now[units]] - self.adoption.y[before[units]])
         cluster = self.adoption.cluster[units]
-        sides = len(np.unique(cluster[treated])), len(np.unique(cluster[~treated]))
-        return _Pair(estimate, units, influence, sides)
+        sides = [int(np.count_nonzero(np.bincount(cluster[side]))) for side in (treated, ~treated)]
+        return _Pair(estimate, units, influence, (sides[0], sides[1]))
 
-    def _comparison(self, units: Integers, treated: Booleans, earlier: Integers) -> Comparison | str:
-        rows = earlier[units]
-        if self.last is not None:
-            last_units, last_rows, last = self.last
-            same = np.array_equal(last_rows, rows) and np.array_equal(last_units, units)
-            if same and isinstance(last, Comparison) and np.array_equal(last.treated_share > 0, treated):
-                return last
-        found = comparison(self.adoption.panel.X[rows], treated, self.weights[units])
-        self.last = units, rows, found
-        return found
+    def _comparison(self, key: tuple[int, int], units: Integers, treated: Booleans) -> Comparison | str:
+        """Comparison of a cohort with covariates from a period: the last one, where the units are the same."""
+        if self.last is None or self.last[0] != key or not np.array_equal(self.last[1], units):
+            rows = self.rows[key[1], units]
+            found = comparison(self.adoption.panel.X[rows], treated, self.weights[units])
+            self.last = key, units, found
+        return self.last[2]

@@ -60,7 +60,7 @@ def wald_draws(scores: Floats, stratum: Integers, seed: int, n_draws: int = N_DR
     n_clusters = len(scores)
     kinds = _kinds(scores, stratum)
     root = np.sqrt(_recentring(stratum))
-    lower: Floats = np.asarray(np.linalg.cholesky(sum(kind.gram for kind in kinds)), dtype=np.float64)
+    lower = np.linalg.cholesky(np.sum([kind.gram for kind in kinds], axis=0, dtype=np.float64))
     found = []
     for sums in _stratum_sums([kind.whitened(lower) for kind in kinds], seed, n_draws):
         # The recentred covariance is I - sum_h r_h^2 s_h s_h': its inverse needs the H x H products only.

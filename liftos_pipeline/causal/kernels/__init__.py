@@ -1,1 +1,1 @@
-"""The numerical core: hashing, penalised fits and scores on plain arrays. No panels, no options' defaults."""
+"""The numerical core: hashing, fits, scores, two-way effects on plain arrays. No panels, no options' defaults."""
