@@ -1,4 +1,4 @@
-"""Numbers in test_causal_few_clusters.py, from pyfixest 0.60.0 (CRV3) and wildboottest 0.3.2 (WCR11).
+"""Numbers in test_causal_few_cluster_witnesses.py, from pyfixest 0.60.0 (CRV3) and wildboottest 0.3.2 (WCR11).
 
 pip install pyfixest==0.60.0 wildboottest==0.3.2, then: python tests/reference/make_few_clusters.py
 """

@@ -1,4 +1,4 @@
-"""Numbers in test_causal_honest_did.py, from moderndid 0.2.0, a Python port of the R package HonestDiD.
+"""Numbers in test_causal_diagnostic_witnesses.py, from moderndid 0.2.0, a Python port of the R package HonestDiD.
 
 pip install moderndid==0.2.0, then: python tests/reference/make_honest_did.py
 

@@ -1,4 +1,4 @@
-"""Numbers in test_causal_multiplicity.py, from pyfixest 0.60.0.
+"""Numbers in test_causal_diagnostic_witnesses.py, from pyfixest 0.60.0.
 
 pip install pyfixest==0.60.0, then: python tests/reference/make_multiplicity.py
 """

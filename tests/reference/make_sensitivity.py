@@ -1,6 +1,6 @@
-"""Numbers in test_causal_sensitivity.py, from PySensemakr 0.0.8.
+"""Numbers in test_causal_diagnostic_witnesses.py, from PySensemakr 0.0.8.
 
-pip install PySensemakr==0.0.8, then: python tests/reference/make_sensitivity.py
+pip install PySensemakr==0.0.8 'pandas<3', then: python tests/reference/make_sensitivity.py
 """
 
 # ruff: noqa: T201

@@ -30,6 +30,8 @@ def test_by_hand():
     assert row["ks_after"] == pytest.approx(1 / 3)
     assert row["undefined"] is None
     assert found.ess_treated == pytest.approx(9 / 5)
+    heavy = balance(X, D, ["x"], weights * [2.0, 1, 1, 1, 1, 1])
+    assert heavy.ess_treated == pytest.approx(16 / 6)
     assert found.ess_control == pytest.approx(16 / 10)
     assert (found.largest_smd_before, found.largest_smd_after) == (pytest.approx(1.0), pytest.approx(0.625))
 

@@ -41,6 +41,8 @@ def refit(X: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> np
 def test_jackknife_is_one_refit_per_cluster(weighted):
     X, y, g = world(5, 0, treated=2)
     weights = np.random.default_rng(1).uniform(0.5, 2.0, len(y)) if weighted else None
+    order = np.random.default_rng(2).permutation(len(y))
+    X, y, g = X[order], y[order], g[order]
     sums = cross_products(X, y, g, weights)
     slow = np.array([refit(X[g != i], y[g != i], None if weights is None else weights[g != i]) for i in range(5)])
     betas, identified = jackknife(sums)

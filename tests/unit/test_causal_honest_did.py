@@ -80,10 +80,11 @@ def test_moments_carry_their_covariance():
     np.testing.assert_allclose(np.cov(values.T) / scale, target / scale, atol=0.08)
 
 
-def test_identified_set_is_that_of_the_linear_programme():
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_identified_set_is_that_of_the_linear_programme(weights):
     """At the estimated coefficients the bias is anything that the restriction allows given the pre-trend."""
-    path = event_path(BETA, covariance(), TIME, weights=WEIGHTS[1])
-    found = relative_magnitudes(BETA, covariance(), TIME, mbars=(0.5, 2.0), weights=WEIGHTS[1]).sets
+    path = event_path(BETA, covariance(), TIME, weights=weights)
+    found = relative_magnitudes(BETA, covariance(), TIME, mbars=(0.5, 2.0), weights=weights).sets
     first = np.diff(with_reference(path), axis=0)
     largest = np.abs(first[:3] @ BETA).max()
     for row in found.itertuples():
@@ -246,6 +247,13 @@ def test_correlated_moments_bound_each_other_from_above():
     assert not rejects(moments, V, 0.05, 9.0)[0]
     at = critical + 1e-4
     assert rejects(np.array([[at, 1.5 * at - 0.8]]), V, 0.05, 9.0)[0]
+
+
+def test_negative_moments_are_never_rejected():
+    """Known to be negative and large for that: the quantile is negative, but no mean is shown to be positive."""
+    V = np.array([[1.0, 1.5], [1.5, 4.0]])
+    # The other moment overtakes at -.5; given that, 95 % lie below -.54.
+    assert not rejects(np.array([[-0.52, 0.25 - 1.5 * 0.52]]), V, 0.05, 9.0)[0]
 
 
 def test_unusable_paths_are_refused():

@@ -15,6 +15,8 @@ def test_by_hand():
     np.testing.assert_allclose(holm(p), [0.08, 0.04, np.nan, 0.06, 0.5])
     # Sorted times 4/1, 4/2, 4/3, 4/4 and never rising from the right.
     np.testing.assert_allclose(benjamini_hochberg(p), [0.16 / 3, 0.04, np.nan, 0.04, 0.5])
+    # 3 x .02 falls to 3 / 2 x .021.
+    np.testing.assert_allclose(benjamini_hochberg(np.array([0.021, 0.5, 0.02])), [0.0315, 0.5, 0.0315])
     np.testing.assert_allclose(holm(np.array([0.6, 0.9])), [1.0, 1.0])
     assert holm(np.array([])).shape == (0,)
     assert np.isnan(benjamini_hochberg(np.array([np.nan]))).all()
@@ -31,6 +33,15 @@ def test_step_down_by_hand():
     found = romano_wolf(np.array([3.0, -3.0, np.nan]), np.array([1.0, 2.0, np.nan]), wide)
     np.testing.assert_allclose(found, [0.4, 0.4, np.nan])
     np.testing.assert_allclose(romano_wolf(np.array([9.0, 0.0]), np.array([1.0, 2.0]), draws), [0.2, 1.0])
+
+
+def test_the_largest_of_those_left_counts():
+    draws = np.array([[0.0, 3.5], [0.0, 0.1], [0.0, 0.1], [2.0, 0.1]])
+    # 3 is reached by one draw of four through the second, 1 by two of four, in the second's own column by one.
+    np.testing.assert_allclose(romano_wolf(np.array([3.0, 1.0]), np.ones(2), draws), [0.4, 0.4])
+    np.testing.assert_allclose(
+        romano_wolf(np.array([1.0, 0.9, 3.0]), np.ones(3), np.insert(draws, 2, 0.0, axis=1)), [0.6, 0.6, 0.4]
+    )
 
 
 def test_adjusted_values_never_fall_along_the_order():

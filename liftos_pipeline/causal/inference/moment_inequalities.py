@@ -62,8 +62,8 @@ def rejects(moments: Floats, covariance: Floats, alpha: float, least_favourable:
     critical = spread * _truncated_normal_quantile(
         1.0 - second_stage, low / spread, np.minimum(high, least_favourable) / spread
     )
-    conditional = largest > np.maximum(critical, 0.0)
-    return (largest > least_favourable) | np.where(moves, conditional, largest > 0)
+    conditional = largest > np.maximum(critical, 0.0)  # true of all that the first stage rejects
+    return np.where(moves, conditional, largest > 0)
 
 
 def first_stage_share(alpha: float) -> float:
