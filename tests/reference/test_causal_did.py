@@ -1,4 +1,4 @@
-"""Two-way fixed effects against least squares with every dummy written out, and against pyfixest's numbers."""
+"""Two-way fixed effects against least squares on all dummies, and against the numbers of pyfixest."""
 
 from __future__ import annotations
 

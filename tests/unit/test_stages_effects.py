@@ -120,7 +120,6 @@ def test_the_panels_outcome_is_after_minus_before() -> None:
     rows = causal_ready([3], [-1, 2], log_spend_before=[1.0, 2.0, 3.0])
     panel = to_panel(rows, "count", np.array([0.2, 0.3, 0.4]))
     assert (panel.y.tolist(), panel.d.tolist()) == ([3, -1, 2], [1, 0, 0])
-    assert panel.propensity is not None
     assert panel.propensity.tolist() == [0.2, 0.3, 0.4]
     assert panel.unit_labels.tolist() == rows["unit_id"].tolist()
     assert to_panel(rows, "value").y.tolist() == [30, -10, 20]

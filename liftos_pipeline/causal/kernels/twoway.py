@@ -48,8 +48,6 @@ class TwoWayFit:
         Inverse of the cross-products of the demeaned regressors.
     scores : ndarray, shape (n_clusters, k)
         Sum over each cluster of demeaned regressor times residual.
-    residual_sum : float
-        Sum of squared residuals.
     n_rows, n_units, n_periods : int
         Without the rows that are the only one of their unit or period: these say nothing.
     n_singletons : int
@@ -65,7 +63,6 @@ class TwoWayFit:
     absorbed: tuple[str, ...]
     bread: Floats
     scores: Floats
-    residual_sum: float
     n_rows: int
     n_units: int
     n_periods: int
@@ -145,7 +142,6 @@ def fit_two_way(rows: Rows, regressors: Sequence[str], index: Index, is_weighted
         absorbed=tuple(name for i, name in enumerate(regressors) if i not in chosen),
         bread=bread,
         scores=scores,
-        residual_sum=float(max(partial.products[-1, -1] - coefficients @ outcome, 0.0)),
         n_rows=n_rows,
         n_units=int(has_unit.sum()),
         n_periods=int(has_period.sum()),
