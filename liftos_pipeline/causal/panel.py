@@ -180,6 +180,16 @@ class Panel:
         return np.ones(self.n_rows) if self.weights is None else self.weights
 
     @property
+    def has_weights(self) -> bool:
+        """Whether the rows have sampling weights."""
+        return self.weights is not None
+
+    @property
+    def has_propensity(self) -> bool:
+        """Whether the rows bring propensity scores."""
+        return self.propensity is not None
+
+    @property
     def is_binary(self) -> bool:
         """Whether the treatment is 0 or 1 in every row."""
         return bool(((self.d == 0) | (self.d == 1)).all())
@@ -206,7 +216,9 @@ class Panel:
         columns = {"unit": self.unit, "period": when, "cluster": self.cluster, "y": self.y, "d": self.d}
         columns |= {f"x{j}": self.X[:, j] for j in range(self.X.shape[1])}
         columns |= {f"z{j}": self.Z[:, j] for j in range(self.Z.shape[1])}
-        return ArrayRows(columns if self.weights is None else {**columns, "weight": self.weights})
+        optional = {"weight": self.weights, "propensity": self.propensity}
+        columns |= {role: values for role, values in optional.items() if values is not None}
+        return ArrayRows({**columns, "row": np.arange(self.n_rows)})
 
     def held(self) -> Panel:
         """The same panel with its rows in memory."""
@@ -254,6 +266,14 @@ class StreamedPanel(Panel):
     @property
     def n_treated(self) -> int:
         return self.index.n_treated
+
+    @property
+    def has_weights(self) -> bool:
+        return self.roles.weights is not None
+
+    @property
+    def has_propensity(self) -> bool:
+        return self.roles.propensity is not None
 
     @property
     def is_binary(self) -> bool:

@@ -12,9 +12,10 @@ from statsmodels.regression.linear_model import yule_walker
 from liftos_pipeline.causal import Panel, estimate
 from liftos_pipeline.causal.confounders.break_test import AR_ORDER, sup_lr
 from liftos_pipeline.causal.confounders.calibration import autoregressive_series
-from liftos_pipeline.causal.kernels.logit import fit_l1_logit
+from liftos_pipeline.causal.kernels.folded import moments_of
+from liftos_pipeline.causal.kernels.logit import FoldLogit, fit_each
 from liftos_pipeline.causal.kernels.ridge import delete_fold_ridge
-from liftos_pipeline.causal.propensity.model import fit_propensity, panel_folds
+from liftos_pipeline.causal.propensity.model import fit_propensity, folded_rows, unit_folds
 from liftos_pipeline.causal.propensity.weights import balancing_weights
 
 EXACT = 1e-9
@@ -96,19 +97,30 @@ def test_ipw_is_weighted_least_squares(estimand):
 @pytest.mark.parametrize("penalty", [0.2, 0.05, 0.01, 0.001])
 def test_l1_logit_is_scikit_learns(penalty):
     rng = np.random.default_rng(5)
-    X = rng.standard_normal((400, 8))
+    X = rng.standard_normal((800, 8))
     X[:, 1] += 0.8 * X[:, 0]
     X = (X - X.mean(axis=0)) / X.std(axis=0)
-    d = (rng.random(400) < 1 / (1 + np.exp(-X[:, 0] + 0.5 * X[:, 2] + 0.7))).astype(float)
-    design = np.column_stack([np.ones(400), X])
-    weights = np.full((1, 400), 1 / 400)
-    ours = fit_l1_logit(design, d, weights, penalty, np.zeros((1, 9)), 1e-8)[0]
-    theirs = LogisticRegression(
-        l1_ratio=1.0, C=1 / (400 * penalty), solver="liblinear", intercept_scaling=1e4, tol=1e-12, max_iter=10_000
-    ).fit(X, d)
-    np.testing.assert_allclose(ours[0], theirs.intercept_[0], atol=SOLVER)
-    np.testing.assert_allclose(ours[1:], theirs.coef_[0], atol=SOLVER)
-    np.testing.assert_array_equal(ours[1:] == 0, theirs.coef_[0] == 0)
+    d = (rng.random(800) < 1 / (1 + np.exp(-X[:, 0] + 0.5 * X[:, 2] + 0.7))).astype(int)
+    names = [f"x{j}" for j in range(8)]
+    frame = pd.DataFrame(X, columns=names).assign(d=d, y=0.0, unit=np.arange(800))
+    panel = Panel.from_frame(frame, outcome="y", treatment="d", unit="unit", covariates=names)
+    fold_of_unit = np.arange(800) % 2
+    folded = folded_rows(panel, fold_of_unit, 2)
+    model = FoldLogit(folded, moments_of(folded))
+    both, _ = fit_each(model, penalty, model.null(), 1e-8)
+    for fold in (0, 1):
+        train = fold_of_unit != fold
+        theirs = LogisticRegression(
+            l1_ratio=1.0,
+            C=1 / (400 * penalty),
+            solver="liblinear",
+            intercept_scaling=1e4,
+            tol=1e-12,
+            max_iter=10_000,
+        ).fit(X[train], d[train])
+        np.testing.assert_allclose(both[fold, 0], theirs.intercept_[0], atol=SOLVER)
+        np.testing.assert_allclose(both[fold, 1:], theirs.coef_[0], atol=SOLVER)
+        np.testing.assert_array_equal(both[fold, 1:] == 0, theirs.coef_[0] == 0)
 
 
 def test_penalty_is_the_cross_validated_one_of_the_path():
@@ -144,14 +156,16 @@ def test_penalty_is_the_cross_validated_one_of_the_path():
 
 def test_delete_fold_regression_is_least_squares_per_fold():
     panel = panel_of(frame_of(7))
-    folds = panel_folds(panel, 4, seed=0)
-    arm = panel.d == 1
-    ours = delete_fold_ridge(panel.X, panel.y, arm, folds, 4, np.ones(panel.n_rows), ridge=0.0)
+    fold_of_unit = unit_folds(panel.index, 4, seed=0)
+    folded = folded_rows(panel, fold_of_unit, 4)
+    ours = delete_fold_ridge(moments_of(folded), 1, ridge=0.0)
     design = sm.add_constant(panel.X)
+    values = design - np.concatenate([[0.0], folded.origin])
     for fold in range(4):
-        train = arm & (folds != fold)
-        theirs = sm.OLS(panel.y[train], design[train]).fit().predict(design[folds == fold])
-        np.testing.assert_allclose(ours[folds == fold], theirs, rtol=1e-8)
+        left_out = fold_of_unit[panel.unit] == fold
+        train = (panel.d == 1) & ~left_out
+        theirs = sm.OLS(panel.y[train], design[train]).fit().predict(design[left_out])
+        np.testing.assert_allclose(folded.y_origin + values[left_out] @ ours[fold], theirs, rtol=1e-8)
 
 
 @pytest.mark.parametrize("estimand", ["ate", "att"])

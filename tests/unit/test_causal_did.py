@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from liftos_pipeline.causal import Panel, estimate
-from liftos_pipeline.causal.kernels.twoway import add_by_key
+from liftos_pipeline.causal.kernels.sums import add_by_key
 from liftos_pipeline.errors import LiftosError
 from tests.panels import NEVER, adoption_panel
 

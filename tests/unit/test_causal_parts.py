@@ -13,7 +13,7 @@ from liftos_pipeline.causal.attribution import attribute, error_improvement
 from liftos_pipeline.causal.inference.bootstrap import multiplier_draws
 from liftos_pipeline.causal.inference.covariance import clustered_inference, limits
 from liftos_pipeline.causal.kernels.folds import assign_folds, key_words, splitmix64
-from liftos_pipeline.causal.kernels.scores import orthogonal_score
+from liftos_pipeline.causal.kernels.scores import orthogonal_score, ratio_of_sums
 from liftos_pipeline.causal.propensity.overlap import OverlapRule, effective_size, judge_overlap
 from liftos_pipeline.causal.propensity.weights import balancing_weights
 from liftos_pipeline.errors import LiftosError
@@ -96,14 +96,18 @@ def test_scores_by_hand():
     d = np.array([1.0, 0.0, 1.0, 0.0])
     e = np.array([0.5, 0.5, 0.8, 0.2])
     m0, m1 = np.array([1.0, 2.0, 3.0, 0.0]), np.array([4.0, 3.0, 6.0, 1.0])
-    ones = np.ones(4)
+
+    def theta(estimand: str) -> float:
+        return ratio_of_sums(*orthogonal_score(y, d, e, m0, m1, estimand))[0]
+
     # ate: 3 + 1/.5 = 5; 1 - 0 = 1; 3 + 1/.8 = 4.25; 1 - 1/.8 = -.25. Mean 2.5.
-    assert orthogonal_score(y, d, e, m0, m1, ones, "ate")[0] == pytest.approx(2.5)
+    assert theta("ate") == pytest.approx(2.5)
     # att: (4 - 0 + 4 - .25) / 2
-    assert orthogonal_score(y, d, e, m0, m1, ones, "att")[0] == pytest.approx(3.875)
+    assert theta("att") == pytest.approx(3.875)
     # overlap: (.25*3 + .5) + (.25*1 - 0) + (.04*3 + .2) + (.04*1 - .2) over .25 + .25 + .04 + .04
-    assert orthogonal_score(y, d, e, m0, m1, ones, "overlap")[0] == pytest.approx(1.66 / 0.58)
-    assert orthogonal_score(y, d, e, m0, m1, ones, "att")[1].sum() == pytest.approx(0.0, abs=1e-12)
+    assert theta("overlap") == pytest.approx(1.66 / 0.58)
+    influence = ratio_of_sums(*orthogonal_score(y, d, e, m0, m1, "att"))[1]
+    assert influence.sum() == pytest.approx(0.0, abs=1e-12)
 
 
 def att(y: list[float], d: list[int]) -> object:

@@ -25,6 +25,10 @@ _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "
 _KEYS = (*_WHOLE, "VARCHAR", "DATE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "BOOLEAN", "ENUM")
 _NUMBERS = (*_WHOLE, "FLOAT", "DOUBLE", "DECIMAL", "BOOLEAN")
 _THREADS = 2
+_BOUNDED = (
+    ("weight", "weight <= 0", "positive weights"),
+    ("propensity", "propensity <= 0 OR propensity >= 1", "propensity scores strictly between 0 and 1"),
+)
 _TREATMENT = {
     "n_rows": "count(*)",
     "treated_rows": "count(*) FILTER (treated <> 0)",
@@ -116,6 +120,7 @@ def _open(connection: duckdb.DuckDBPyConnection, source: str, shown: str, named:
     rows = TableRows(connection, " ".join(joins), columns, _splits(connection, source))
     for name, table in small.items():
         rows.put(name, table)
+    _refuse_outside(rows, named)
     return rows, _index(found, has_clusters=named.cluster is not None)
 
 
@@ -136,6 +141,20 @@ def _refuse_missing(table: pa.Table, role: str) -> None:
         raise LiftosError("at least one row", "an empty table", "Check the filter that selects the rows.")
     if table.column(role if role in table.column_names else "unit").null_count:
         raise LiftosError(f"a {role} in every row", "rows without", "Drop these rows or fill the key.")
+
+
+def _refuse_outside(rows: TableRows, named: Named) -> None:
+    """Refuse weights that are not positive and scores outside (0, 1)."""
+    for role, outside, expected in _BOUNDED:
+        if role in named.numbers:
+            counts = rows.aggregate([], {"n_outside": f"count(*) FILTER ({outside})", "n_rows": "count(*)"})
+            n_outside, n_rows = (counts.column(name)[0].as_py() for name in ("n_outside", "n_rows"))
+            if n_outside:
+                raise LiftosError(
+                    f"{expected} in {named.numbers[role]}",
+                    f"{n_outside} of {n_rows} rows outside",
+                    "Drop or trim these rows: they cannot be weighted.",
+                )
 
 
 def _index(found: Mapping[str, pa.Table], has_clusters: bool) -> Index:

@@ -24,6 +24,10 @@ class ArrayRows:
         self._columns = columns
         self._n_rows = len(columns["unit"])
 
+    def extended(self, columns: Block) -> ArrayRows:
+        """The same rows with further columns."""
+        return ArrayRows({**self._columns, **columns})
+
     @cached_property
     def _table(self) -> TableRows:
         import duckdb

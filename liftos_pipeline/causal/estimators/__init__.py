@@ -30,6 +30,7 @@ _SPECS = (
         "influence function, clustered",
         "Hajek (1971); Li, Morgan and Zaslavsky (2018)",
         "the arms' propensity scores overlap too little for the estimand",
+        streams=True,
     ),
     EstimatorSpec(
         "doubly_robust",
@@ -39,6 +40,7 @@ _SPECS = (
         "influence function, clustered; multiplier bootstrap",
         "Robins, Rotnitzky and Zhao (1994); Chernozhukov et al. (2018)",
         "the arms' propensity scores overlap too little for the estimand",
+        streams=True,
     ),
     EstimatorSpec(
         "did",

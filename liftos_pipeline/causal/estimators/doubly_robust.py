@@ -8,13 +8,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from liftos_pipeline.causal.estimators.outcome_models import LEARNERS, Learner, cross_fitted_outcome
-from liftos_pipeline.causal.estimators.treatment_scores import TreatmentScores, treatment_scores
+from liftos_pipeline.causal.estimators.cross_fitting import Scored, Scoring, Weighting, cross_fit, score_rows
+from liftos_pipeline.causal.estimators.outcome_models import LEARNERS, Learner, OutcomeModels, outcome_models
 from liftos_pipeline.causal.inference.bootstrap import multiplier_draws
-from liftos_pipeline.causal.inference.covariance import cluster_sums, clustered_inference, limits
-from liftos_pipeline.causal.kernels.scores import orthogonal_score
+from liftos_pipeline.causal.inference.covariance import inference_of_sums, limits
+from liftos_pipeline.causal.kernels.folded import FoldedBlock
+from liftos_pipeline.causal.kernels.scores import orthogonal_score, ratio_of_sums
 from liftos_pipeline.causal.panel import Panel
-from liftos_pipeline.causal.propensity.model import panel_folds
 from liftos_pipeline.causal.propensity.overlap import OverlapRule
 from liftos_pipeline.causal.propensity.weights import Estimand
 from liftos_pipeline.causal.results import EffectEstimate, Inference, effect_from
@@ -26,9 +26,9 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class _Split:
-    """One sample split: its scores, estimate, influences (n,) and inference."""
+    """One sample split: its scores, estimate, influences by cluster (G,) and inference."""
 
-    scores: TreatmentScores
+    scored: Scored
     estimate: float
     influence: Floats
     inference: Inference
@@ -79,60 +79,47 @@ def doubly_robust(
     """
     one_of("learner", learner, LEARNERS)
     one_of("inference", inference, ("influence", "multiplier"))
+    weighting = Weighting(estimand, clip, trim, overlap_rule)
     if repeats < 1:
         raise LiftosError("at least 1 repeat", str(repeats), "Use an odd number of repeats.")
-    splits = [
-        _one_split(panel, level, seed + repeat, estimand, learner, folds, clip, trim, overlap_rule)
-        for repeat in range(repeats)
-    ]
+    if learner != "linear":
+        panel = panel.held()
+    splits = [_one_split(panel, level, seed + repeat, weighting, learner, folds) for repeat in range(repeats)]
     estimate, uncertainty, chosen = _combined(splits, level)
     if inference == "multiplier" and not uncertainty.undefined:
-        sums = cluster_sums(chosen.influence, panel.cluster, panel.n_clusters)
-        std_error = float(np.std(multiplier_draws(sums, seed), ddof=1))
+        std_error = float(np.std(multiplier_draws(chosen.influence, seed), ddof=1))
         uncertainty = limits(estimate, std_error, level, uncertainty.n_clusters, uncertainty.degrees_of_freedom)
     diagnostics = {
-        **chosen.scores.diagnostics,
+        **chosen.scored.diagnostics,
         "seed": seed,
         "learner": learner,
         "folds": folds,
         "repeats": repeats,
         "standard_error": f"{inference}, clustered",
     }
+    scored = chosen.scored
     return effect_from(
-        panel,
-        "doubly_robust",
-        chosen.scores.estimand,
-        estimate,
-        uncertainty,
-        diagnostics,
-        chosen.scores.warnings,
+        panel, "doubly_robust", scored.estimand, estimate, uncertainty, diagnostics, scored.warnings
     )
 
 
 def _one_split(
-    panel: Panel,
-    level: float,
-    seed: int,
-    estimand: Estimand,
-    learner: Learner,
-    n_folds: int,
-    clip: float,
-    trim: float,
-    overlap_rule: OverlapRule | None,
+    panel: Panel, level: float, seed: int, weighting: Weighting, learner: Learner, n_folds: int
 ) -> _Split:
-    folds = panel_folds(panel, n_folds, seed)
-    scores = treatment_scores(panel, estimand, seed, n_folds, clip, trim, overlap_rule)
-    d = panel.d
+    fit = cross_fit(panel, n_folds, seed, () if learner == "linear" else ("row",))
+    models = outcome_models(fit, weighting, learner, seed)
+    scored = score_rows(models.fit, weighting, 2, _scoring(models, weighting.estimand))
+    estimate, influence = ratio_of_sums(*scored.sums.T)
+    return _Split(scored, estimate, influence, inference_of_sums(estimate, influence, scored.has_arm, level))
 
-    def outcome_model(arm: float) -> Floats:
-        return cross_fitted_outcome(panel.X, panel.y, d == arm, folds, n_folds, scores.row_weights, learner, seed)
 
-    m0 = outcome_model(0.0)
-    m1 = m0 if estimand == "att" else outcome_model(1.0)
-    theta, influence = orthogonal_score(panel.y, d, scores.e, m0, m1, scores.row_weights, estimand)
-    used = scores.row_weights > 0
-    inference = clustered_inference(theta, influence[used], panel.cluster[used], d[used] == 1, level)
-    return _Split(scores, theta, influence, inference)
+def _scoring(models: OutcomeModels, estimand: Estimand) -> Scoring:
+    def scoring(block: FoldedBlock, e: Floats, weight: Floats) -> Floats:
+        m0, m1 = models.predict(block)
+        numerator, population = orthogonal_score(block.y, block.d, e, m0, m1, estimand)
+        return np.stack([weight * numerator, weight * population])
+
+    return scoring
 
 
 def _combined(splits: list[_Split], level: float) -> tuple[float, Inference, _Split]:

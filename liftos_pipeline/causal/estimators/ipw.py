@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from liftos_pipeline.causal.estimators.treatment_scores import treatment_scores
-from liftos_pipeline.causal.inference.covariance import clustered_inference
-from liftos_pipeline.causal.kernels.scores import hajek_contrast
+import numpy as np
+from numpy.typing import NDArray
+
+from liftos_pipeline.causal.estimators.cross_fitting import Weighting, cross_fit, score_rows
+from liftos_pipeline.causal.inference.covariance import inference_of_sums
+from liftos_pipeline.causal.kernels.folded import FoldedBlock
+from liftos_pipeline.causal.kernels.scores import ratio_of_sums
 from liftos_pipeline.causal.panel import Panel
 from liftos_pipeline.causal.propensity.overlap import OverlapRule
 from liftos_pipeline.causal.propensity.weights import Estimand, balancing_weights
 from liftos_pipeline.causal.results import EffectEstimate, effect_from
+
+Floats = NDArray[np.float64]
 
 
 def ipw(
@@ -45,18 +51,24 @@ def ipw(
     Hajek (1971). Hirano, Imbens and Ridder (2003), Econometrica 71(4). Li, Morgan and Zaslavsky (2018), Journal
     of the American Statistical Association 113(521).
     """
-    scores = treatment_scores(panel, estimand, seed, folds, clip, trim, overlap_rule)
-    weights = scores.row_weights * balancing_weights(scores.e, panel.d, estimand)
-    contrast = hajek_contrast(panel.y, panel.d, weights)
-    used = scores.row_weights > 0
-    inference = clustered_inference(
-        contrast.estimate, contrast.influence[used], panel.cluster[used], panel.d[used] == 1, level
-    )
+    weighting = Weighting(estimand, clip, trim, overlap_rule)
+    fit = cross_fit(panel, folds, seed)
+
+    def scoring(block: FoldedBlock, e: Floats, weight: Floats) -> Floats:
+        balancing = weight * balancing_weights(e, block.d, estimand)
+        treated, untreated = balancing * block.d, balancing * (1.0 - block.d)
+        return np.stack([treated * block.y, treated, untreated * block.y, untreated])
+
+    scored = score_rows(fit, weighting, 4, scoring)
+    mean_treated, of_treated = ratio_of_sums(*scored.sums.T[:2])
+    mean_untreated, of_untreated = ratio_of_sums(*scored.sums.T[2:])
+    estimate = mean_treated - mean_untreated
+    inference = inference_of_sums(estimate, of_treated - of_untreated, scored.has_arm, level)
     diagnostics = {
-        **scores.diagnostics,
+        **scored.diagnostics,
         "seed": seed,
-        "mean_treated": contrast.mean_treated,
-        "mean_untreated": contrast.mean_control,
+        "mean_treated": fit.folded.y_origin + mean_treated,
+        "mean_untreated": fit.folded.y_origin + mean_untreated,
         "standard_error": "influence function with scores taken as known, clustered",
     }
-    return effect_from(panel, "ipw", scores.estimand, contrast.estimate, inference, diagnostics, scores.warnings)
+    return effect_from(panel, "ipw", scored.estimand, estimate, inference, diagnostics, scored.warnings)

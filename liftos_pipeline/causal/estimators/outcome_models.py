@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from liftos_pipeline.causal.estimators.cross_fitting import CrossFit, Weighting
 from liftos_pipeline.causal.kernels.design import standardised_design
+from liftos_pipeline.causal.kernels.folded import FoldedBlock, moments_of
 from liftos_pipeline.causal.kernels.ridge import delete_fold_ridge
+from liftos_pipeline.causal.panel import Panel
 from liftos_pipeline.errors import LiftosError
 
 if TYPE_CHECKING:
@@ -20,45 +24,79 @@ Bools = NDArray[np.bool_]
 Learner = Literal["linear", "lasso", "forest", "boosting"]
 
 LEARNERS: tuple[Learner, ...] = ("linear", "lasso", "forest", "boosting")
+RIDGE_ROWS = 1.0
+"""Penalty of the linear model on standardised covariates, in rows: keeps small arms and collinear columns solvable."""
 N_TREES = 200
 MIN_LEAF = 5
 
 
-def cross_fitted_outcome(
-    X: Floats, y: Floats, arm: Bools, folds: Integers, n_folds: int, weights: Floats, learner: Learner, seed: int
-) -> Floats:
-    """Predict every row's outcome in one arm from the rows of that arm in other folds.
+@dataclass(frozen=True, eq=False)
+class OutcomeModels:
+    """Outcome models of both arms, each without a fold.
 
-    Parameters
+    Attributes
     ----------
-    X : ndarray, shape (n, k)
-        Covariates.
-    arm : ndarray of bool, shape (n,)
-        Rows to learn from.
-    folds : ndarray, shape (n,)
-        Fold of each row's unit.
+    fit : CrossFit
+        Whose blocks they predict.
+    coefficients : ndarray, shape (n_folds, 2, k + 1), or None
+        Linear models on a block's values; None where the blocks carry predictions as ``m0`` and ``m1``.
+    """
 
-    Returns
-    -------
-    ndarray, shape (n,)
+    fit: CrossFit
+    coefficients: Floats | None
+
+    def predict(self, block: FoldedBlock) -> tuple[Floats, Floats]:
+        """Outcome without and with treatment of each row, less the constant that the block's ``y`` lacks too."""
+        if self.coefficients is None:
+            origin = self.fit.folded.y_origin
+            return block.codes["m0"] - origin, block.codes["m1"] - origin
+        found = np.empty((2, len(block.d)))
+        for fold in range(block.n_folds):
+            rows = block.fold(fold)
+            found[:, rows] = self.coefficients[fold] @ block.values[:, rows]
+        return found[0], found[1]
+
+
+def outcome_models(fit: CrossFit, weighting: Weighting, learner: Learner, seed: int) -> OutcomeModels:
+    """Fit the outcome in each arm on the rows that stay, without each fold.
 
     Raises
     ------
     LiftosError
         A fold leaves nothing to learn from.
     """
-    usable = arm & (weights > 0)
-    for fold in range(n_folds):
-        if not (usable & (folds != fold)).any():
-            raise LiftosError("rows of each arm outside every fold", f"none outside fold {fold}", "Trim less.")
-    if X.shape[1] == 0 or learner == "linear":
-        return delete_fold_ridge(X, y, usable, folds, n_folds, weights)
-    scaled = standardised_design(X, weights)[:, 1:]
-    predicted = np.empty(len(y))
-    for fold in range(n_folds):
+
+    def keep(block: FoldedBlock) -> Floats:
+        return weighting.kept(fit.scores(block), block.weight)
+
+    moments = fit.moments if weighting.trim == 0.0 else moments_of(fit.folded, keep)
+    panel = fit.panel
+    left = moments.arm_weights.sum(axis=0) - moments.arm_weights
+    if not (left > 0).all():
+        fold = int(np.flatnonzero((left <= 0).any(axis=1))[0])
+        raise LiftosError("rows of each arm outside every fold", f"none outside fold {fold}", "Trim less.")
+    if learner == "linear" or fit.folded.width == 1:
+        ridge = RIDGE_ROWS * float(fit.moments.arm_weights.sum()) / panel.n_rows
+        return OutcomeModels(fit, np.stack([delete_fold_ridge(moments, arm, ridge) for arm in (0, 1)], axis=1))
+    weights = weighting.kept(fit.row_scores(), panel.row_weights)
+    predicted = {
+        f"m{arm}": _cross_fitted(panel, (panel.d == arm) & (weights > 0), fit.fold_of_unit, weights, learner, seed)
+        for arm in ((0,) if weighting.estimand == "att" else (0, 1))
+    }
+    return OutcomeModels(fit.carrying({"m1": predicted["m0"], **predicted}), None)
+
+
+def _cross_fitted(
+    panel: Panel, usable: Bools, fold_of_unit: Integers, weights: Floats, learner: Learner, seed: int
+) -> Floats:
+    """Every row's outcome as predicted from the usable rows of other folds, shape (n,)."""
+    folds = fold_of_unit[panel.unit]
+    scaled = standardised_design(panel.X, weights)[:, 1:]
+    predicted = np.empty(panel.n_rows)
+    for fold in np.unique(folds):
         train = usable & (folds != fold)
         model = _model(learner, folds[train], seed)
-        model.fit(scaled[train], y[train], sample_weight=weights[train])
+        model.fit(scaled[train], panel.y[train], sample_weight=weights[train])
         predicted[folds == fold] = model.predict(scaled[folds == fold])
     return predicted
 

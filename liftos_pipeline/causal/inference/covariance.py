@@ -95,17 +95,35 @@ def clustered_inference(
     """
     _, codes = np.unique(cluster, return_inverse=True)
     n_clusters = int(codes.max()) + 1
-    reason = _too_few_clusters(cluster, treated)
+    has_arm = np.zeros((n_clusters, 2), dtype=np.bool_)
+    has_arm[codes, treated.astype(np.int64)] = True
+    return inference_of_sums(estimate, cluster_sums(influence, codes, n_clusters), has_arm, level, correction)
+
+
+def inference_of_sums(
+    estimate: float, sums: Floats, has_arm: NDArray[np.bool_], level: float, correction: float = 1.0
+) -> Inference:
+    """As :func:`clustered_inference`, from sums by cluster.
+
+    Parameters
+    ----------
+    sums : ndarray, shape (G,)
+        Influence of each cluster on the estimate.
+    has_arm : ndarray of bool, shape (G, 2)
+        Whether the cluster has untreated and treated rows; one without either does not count.
+    """
+    counted = has_arm.any(axis=1)
+    n_clusters = int(counted.sum())
+    reason = too_few_clusters(has_arm)
     if reason is not None:
         return without_inference(reason, level, n_clusters)
-    sums = cluster_sums(influence, codes, n_clusters)
-    std_error = math.sqrt(correction * clustered_variance(sums))
+    std_error = math.sqrt(correction * clustered_variance(sums[counted]))
     return limits(estimate, std_error, level, n_clusters, float(n_clusters - 1))
 
 
-def _too_few_clusters(cluster: Integers, treated: NDArray[np.bool_]) -> str | None:
-    for name, arm in (("treated", treated), ("untreated", ~treated)):
-        n_found = len(np.unique(cluster[arm]))
+def too_few_clusters(has_arm: NDArray[np.bool_]) -> str | None:
+    """Why no standard error can be told, if so, from what rows the clusters have, shape (G, 2)."""
+    for name, n_found in (("treated", has_arm[:, 1].sum()), ("untreated", has_arm[:, 0].sum())):
         if n_found < 2:
             return f"{n_found} cluster with {name} rows; at least 2 are needed to tell a standard error"
     return None

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from liftos_pipeline.causal.engines.rows import Block, Rows
 from liftos_pipeline.causal.index import Index
 from liftos_pipeline.errors import LiftosError
 
@@ -127,3 +128,20 @@ class Incidence:
             if stays.all():
                 return len(place), in_unit > 0, in_period > 0
             place = place[stays]
+
+
+def refuse_repeated(rows: Rows, index: Index) -> None:
+    """Walk over the keys and refuse a unit that has a period twice.
+
+    Raises
+    ------
+    LiftosError
+    """
+
+    def visit(seen: Incidence, block: Block) -> None:
+        seen.see(block["unit"], block["period"], None)
+
+    parts = rows.map_blocks(["unit", "period"], lambda: Incidence.empty(index, False), visit)
+    for part in parts[1:]:
+        parts[0].add(part)
+    parts[0].refuse_repeated(index)

@@ -1,63 +1,39 @@
-"""Linear regressions with each fold left out, from one pass of cross-products."""
+"""Linear regressions with each fold left out, from cross-products by fold."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from liftos_pipeline.causal.kernels.design import standardised_design
+from liftos_pipeline.causal.kernels.folded import Moments
 
 Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-
-RIDGE = 1.0
-"""Penalty on standardised covariates, worth one row: keeps small arms and collinear covariates solvable."""
 
 
-def delete_fold_ridge(
-    X: Floats,
-    y: Floats,
-    usable: NDArray[np.bool_],
-    folds: Integers,
-    n_folds: int,
-    weights: Floats,
-    ridge: float = RIDGE,
-) -> Floats:
-    """Predict each row by the ridge regression on the usable rows of the other folds.
-
-    Cross-products are summed once per fold; a fold's own are subtracted from their total.
+def delete_fold_ridge(moments: Moments, arm: int, ridge: float) -> Floats:
+    """Coefficients of the ridge regression of the outcome on the covariates, in one arm and without each fold.
 
     Parameters
     ----------
-    X : ndarray, shape (n, k)
-        Covariates; an unpenalised intercept is added.
-    usable : ndarray of bool, shape (n,)
-        Rows to learn from.
-    weights : ndarray, shape (n,)
-        Row weights.
+    arm : int
+        0 or 1.
     ridge : float
-        Penalty on the squared coefficients of standardised covariates; 0 is least squares.
+        Penalty on the squared coefficients of standardised covariates; 0 is least squares. The intercept has none.
 
     Returns
     -------
-    ndarray, shape (n,)
-        Predictions for all rows.
+    ndarray, shape (n_folds, k + 1)
+        On a block's values: a prediction is that of the outcome less ``y_origin``.
     """
-    design = standardised_design(X, weights)
-    centre = float(y[usable][0])  # any value of the outcome: a constant one is then fitted without rounding
-    used = np.where(usable, weights, 0.0)
-    size = design.shape[1]
-    gram = np.zeros((n_folds, size, size))
-    moment = np.zeros((n_folds, size))
-    for fold in range(n_folds):
-        rows = design[folds == fold]
-        weighted = rows * used[folds == fold, None]
-        gram[fold] = weighted.T @ rows
-        moment[fold] = weighted.T @ (y[folds == fold] - centre)
+    T = moments.standardisation()
+    gram = T @ moments.gram[:, arm] @ T.T
+    moment = moments.moment[:, arm] @ T.T
+    size = len(T)
     penalty = ridge * np.eye(size)
     penalty[0, 0] = 0.0
+    is_constant = np.flatnonzero(np.diag(T) == 0.0)
+    penalty[is_constant, is_constant] = 1.0
     left = gram.sum(axis=0) - gram + penalty
     right = moment.sum(axis=0) - moment
-    beta = np.linalg.solve(left, right[..., None])[..., 0]
-    predicted: Floats = centre + np.einsum("ij,ij->i", design, beta[folds])
-    return predicted
+    beta: Floats = np.linalg.solve(left, right[..., None])[..., 0] @ T
+    return beta

@@ -38,11 +38,9 @@ def hajek_contrast(y: Floats, d: Floats, weights: Floats) -> Contrast:
 
 
 def orthogonal_score(
-    y: Floats, d: Floats, e: Floats, m0: Floats, m1: Floats, weights: Floats, estimand: str
-) -> tuple[float, Floats]:
-    """Solve the Neyman-orthogonal score of an estimand.
-
-    Every score has the form ``numerator - theta * population``:
+    y: Floats, d: Floats, e: Floats, m0: Floats, m1: Floats, estimand: str
+) -> tuple[Floats, Floats]:
+    """Neyman-orthogonal score of an estimand, ``numerator - theta * population`` of each row.
 
     ======== ========================================================== ==============
     estimand numerator                                                  population
@@ -58,14 +56,13 @@ def orthogonal_score(
 
     Parameters
     ----------
-    y, d, e, m0, m1, weights : ndarray, shape (n,)
-        Outcome, treatment, propensity, outcome models of both arms (``m1`` is not read for the ATT), row weights.
+    y, d, e, m0, m1 : ndarray, shape (n,)
+        Outcome, treatment, propensity, outcome models of both arms (``m1`` is not read for the ATT).
 
     Returns
     -------
-    theta : float
-    influence : ndarray, shape (n,)
-        Influence of each row, in outcome units; the error of ``theta`` is about its sum.
+    numerator, population : ndarray, shape (n,)
+        ``theta`` is the ratio of their weighted sums.
 
     References
     ----------
@@ -73,14 +70,16 @@ def orthogonal_score(
     section 5.1. Hirano, Imbens and Ridder (2003), Econometrica 71(4), section 4: weighted effects.
     """
     if estimand == "ate":
-        numerator = m1 - m0 + d * (y - m1) / e - (1.0 - d) * (y - m0) / (1.0 - e)
-        population = np.ones_like(y)
-    elif estimand == "att":
-        numerator = (d - (1.0 - d) * e / (1.0 - e)) * (y - m0)
-        population = d
-    else:
-        population = (d - e) ** 2
-        numerator = population * (m1 - m0) + d * (1.0 - e) * (y - m1) - (1.0 - d) * e * (y - m0)
-    total = float(weights @ population)
-    theta = float(weights @ numerator) / total
-    return theta, weights * (numerator - theta * population) / total
+        numerator = m1 - m0 + np.where(d == 1, (y - m1) / e, (m0 - y) / (1.0 - e))
+        return numerator, np.ones_like(y)
+    if estimand == "att":
+        return np.where(d == 1, y - m0, (m0 - y) * e / (1.0 - e)), d
+    population = (d - e) ** 2
+    return population * (m1 - m0) + np.where(d == 1, (1.0 - e) * (y - m1), e * (m0 - y)), population
+
+
+def ratio_of_sums(numerator: Floats, population: Floats) -> tuple[float, Floats]:
+    """Ratio of two sums over clusters, shape (G,), and each cluster's influence on it, shape (G,)."""
+    total = population.sum()
+    ratio = float(numerator.sum() / total)
+    return ratio, (numerator - ratio * population) / total

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from liftos_pipeline.causal.kernels.sums import add_by_key
 from liftos_pipeline.causal.propensity.weights import Estimand, balancing_weights
 from liftos_pipeline.errors import LiftosError
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+
+N_BINS = 20
+"""Bins of the histogram of scores."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +79,98 @@ class Overlap:
 
 def effective_size(weights: Floats, groups: Integers) -> float:
     """``(sum w)^2 / sum w^2`` over the groups' summed weights; zero without rows."""
-    if len(weights) == 0:
-        return 0.0
-    sums = np.bincount(groups, weights=weights)
-    return float(sums.sum() ** 2 / np.sum(sums**2))
+    return effective_sizes(np.bincount(groups, weights=weights)[:, None].astype(np.float64))[0]
+
+
+def effective_sizes(weights: Floats) -> tuple[float, ...]:
+    """``(sum w)^2 / sum w^2`` of each column of summed weights; zero without any."""
+    total, square = weights.sum(axis=0), np.sum(weights**2, axis=0)
+    return tuple(float(size) for size in np.divide(total**2, square, out=np.zeros_like(total), where=square > 0))
+
+
+class OverlapSums:
+    """Running description of the overlap, block by block.
+
+    Parameters
+    ----------
+    estimand : str
+        Whose weights the effective sizes are of.
+    rule : OverlapRule
+    n_units, n_clusters : int
+    """
+
+    def __init__(self, estimand: Estimand, rule: OverlapRule, n_units: int, n_clusters: int) -> None:
+        self._estimand, self._rule = estimand, rule
+        self._arm_weights = np.zeros(2)
+        self._inside = self._treated_below_high = 0.0
+        self._lowest, self._highest = np.full(2, np.inf), np.full(2, -np.inf)
+        self._by_unit, self._by_cluster = np.zeros((n_units, 2)), np.zeros((n_clusters, 2))
+        self._histogram = np.zeros((2, N_BINS))
+
+    def add(self, e: Floats, d: Floats, weight: Floats, unit: Integers, cluster: Integers) -> None:
+        """Take in rows, all of shape (m,); ``weight`` is zero for rows that are left out."""
+        balancing = weight * balancing_weights(e, d, self._estimand)
+        by_arm = np.where(d == 1, [[0.0], [1.0]], [[1.0], [0.0]])
+        add_by_key(self._by_unit, unit, balancing * by_arm)
+        if cluster is not unit:
+            add_by_key(self._by_cluster, cluster, balancing * by_arm)
+        bins = np.minimum((e * N_BINS).astype(np.int64), N_BINS - 1)
+        self._inside += float(weight[(e >= self._rule.low) & (e <= self._rule.high)].sum())
+        for arm in (0, 1):
+            used = (d == arm) & (weight > 0)
+            if not used.any():
+                continue
+            self._arm_weights[arm] += weight[used].sum()
+            self._lowest[arm] = min(self._lowest[arm], e[used].min())
+            self._highest[arm] = max(self._highest[arm], e[used].max())
+            self._histogram[arm] += np.bincount(bins[used], weights=weight[used], minlength=N_BINS)
+        self._treated_below_high += float(weight[(d == 1) & (e < self._rule.high)].sum())
+
+    def merge(self, other: OverlapSums) -> None:
+        """Take in what another has seen."""
+        self._arm_weights += other._arm_weights
+        self._inside += other._inside
+        self._treated_below_high += other._treated_below_high
+        self._lowest = np.minimum(self._lowest, other._lowest)
+        self._highest = np.maximum(self._highest, other._highest)
+        self._by_unit += other._by_unit
+        self._by_cluster += other._by_cluster
+        self._histogram += other._histogram
+
+    def judged(self) -> Overlap:
+        """The description and the judgement.
+
+        Raises
+        ------
+        LiftosError
+            An arm has no rows.
+        """
+        for arm, name in enumerate(("control", "treated")):
+            if self._arm_weights[arm] == 0:
+                raise LiftosError(f"{name} rows", "none", "Trim less, or add rows of this arm.")
+        units = effective_sizes(self._by_unit)
+        clusters = effective_sizes(self._by_cluster) if self._by_cluster.any() else units
+        low, high = (tuple(float(value) for value in part) for part in (self._lowest, self._highest))
+        overlap = Overlap(
+            share_inside=self._inside / float(self._arm_weights.sum()),
+            share_treated_below_high=self._treated_below_high / float(self._arm_weights[1]),
+            score_min_treated=low[1],
+            score_max_treated=high[1],
+            score_min_control=low[0],
+            score_max_control=high[0],
+            ess_treated=units[1],
+            ess_control=units[0],
+            ess_treated_clusters=clusters[1],
+            ess_control_clusters=clusters[0],
+            refused=None,
+        )
+        reasons = _reasons(overlap, self._estimand, self._rule)
+        return replace(overlap, refused="; ".join(reasons) or None)
+
+    def histogram(self) -> dict[str, list[float]]:
+        """Share of each arm's weight by score, in ``N_BINS`` bins of equal width from 0 to 1."""
+        shares = self._histogram / self._arm_weights[:, None]
+        return {"untreated": shares[0].tolist(), "treated": shares[1].tolist()}
 
 
 def judge_overlap(
@@ -108,35 +200,9 @@ def judge_overlap(
     LiftosError
         An arm has no rows.
     """
-    rule = rule or OverlapRule()
-    arms = {"treated": d == 1, "control": d == 0}
-    for name, arm in arms.items():
-        if not arm.any():
-            raise LiftosError(f"{name} rows", "none", "Trim less, or add rows of this arm.")
-    sampling = np.ones_like(e) if row_weights is None else row_weights
-    weights = sampling * balancing_weights(e, d, estimand)
-    share = sampling / sampling.sum()
-    ess = {
-        (name, level): effective_size(weights[arm], groups[arm])
-        for name, arm in arms.items()
-        for level, groups in (("unit", unit), ("cluster", cluster))
-    }
-    treated, control = arms["treated"], arms["control"]
-    overlap = Overlap(
-        share_inside=float(share[(e >= rule.low) & (e <= rule.high)].sum()),
-        share_treated_below_high=float(share[treated & (e < rule.high)].sum() / share[treated].sum()),
-        score_min_treated=float(e[treated].min()),
-        score_max_treated=float(e[treated].max()),
-        score_min_control=float(e[control].min()),
-        score_max_control=float(e[control].max()),
-        ess_treated=ess["treated", "unit"],
-        ess_control=ess["control", "unit"],
-        ess_treated_clusters=ess["treated", "cluster"],
-        ess_control_clusters=ess["control", "cluster"],
-        refused=None,
-    )
-    reasons = _reasons(overlap, estimand, rule)
-    return Overlap(**{**asdict(overlap), "refused": "; ".join(reasons) or None})
+    sums = OverlapSums(estimand, rule or OverlapRule(), int(unit.max()) + 1, int(cluster.max()) + 1)
+    sums.add(e, d, np.ones_like(e) if row_weights is None else row_weights, unit, cluster)
+    return sums.judged()
 
 
 def _reasons(overlap: Overlap, estimand: Estimand, rule: OverlapRule) -> list[str]:
