@@ -53,6 +53,8 @@ class EffectEstimate:
         event_time (or period), estimate, std_error, ci_low, ci_high, band_low, band_high.
     weights : DataFrame or None
         unit, weight.
+    unit_effects : DataFrame or None
+        unit, estimate, in outcome units; only on request and where they pass their calibration test.
     """
 
     method: str
@@ -71,6 +73,7 @@ class EffectEstimate:
     warnings: tuple[str, ...] = ()
     path: pd.DataFrame | None = None
     weights: pd.DataFrame | None = None
+    unit_effects: pd.DataFrame | None = None
 
     @property
     def refused(self) -> str | None:

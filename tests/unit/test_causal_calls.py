@@ -37,7 +37,8 @@ def test_unknown_names_and_options_list_the_valid_ones():
     with pytest.raises(LiftosError, match=f"a method among {', '.join(ESTIMATORS)}; found 'magic'"):
         estimate("magic", panel)
     with pytest.raises(
-        LiftosError, match=r"options of ipw: estimand, folds, clip, trim, overlap_rule; found lerner"
+        LiftosError,
+        match=r"options of ipw: estimand, folds, clip, trim, propensity_learner, overlap_rule; found lerner",
     ):
         estimate("ipw", panel, lerner="linear")
     with pytest.raises(LiftosError, match="options of difference_in_means: estimand; found seeds"):

@@ -37,7 +37,7 @@ _SPECS = (
         doubly_robust,
         ("ate", "att", "overlap"),
         "Cross-fitted augmented inverse propensity weighting; linear, lasso, forest or boosting learners.",
-        "influence function, clustered; multiplier bootstrap",
+        "influence function, clustered; multiplier or cluster bootstrap; sup-t band by period",
         "Robins, Rotnitzky and Zhao (1994); Chernozhukov et al. (2018)",
         "the arms' propensity scores overlap too little for the estimand",
         streams=True,

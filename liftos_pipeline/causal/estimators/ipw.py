@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from liftos_pipeline.causal.estimators.cross_fitting import Weighting, cross_fit, score_rows
+from liftos_pipeline.causal.estimators.cross_fitting import PropensityLearner, Weighting, cross_fit
+from liftos_pipeline.causal.estimators.scoring import score_rows
 from liftos_pipeline.causal.inference.covariance import inference_of_sums
 from liftos_pipeline.causal.kernels.folded import FoldedBlock
 from liftos_pipeline.causal.kernels.scores import ratio_of_sums
@@ -26,6 +27,7 @@ def ipw(
     folds: int = 5,
     clip: float = 0.01,
     trim: float = 0.0,
+    propensity_learner: PropensityLearner = "l1_logit",
     overlap_rule: OverlapRule | None = None,
 ) -> EffectEstimate:
     """Difference of propensity-weighted means, weights normalised within each arm.
@@ -43,6 +45,8 @@ def ipw(
         Scores are held within [clip, 1 - clip].
     trim : float
         Rows beyond are left out, which changes and renames the estimand; 0 trims nothing.
+    propensity_learner : str
+        ``l1_logit`` or ``boosting``; not used where the panel brings its scores.
     overlap_rule : OverlapRule, optional
         Thresholds below which the estimate is refused.
 
@@ -52,7 +56,7 @@ def ipw(
     of the American Statistical Association 113(521).
     """
     weighting = Weighting(estimand, clip, trim, overlap_rule)
-    fit = cross_fit(panel, folds, seed)
+    fit = cross_fit(panel, folds, seed, propensity_learner)
 
     def scoring(block: FoldedBlock, e: Floats, weight: Floats) -> Floats:
         balancing = weight * balancing_weights(e, block.d, estimand)
@@ -60,10 +64,11 @@ def ipw(
         return np.stack([treated * block.y, treated, untreated * block.y, untreated])
 
     scored = score_rows(fit, weighting, 4, scoring)
-    mean_treated, of_treated = ratio_of_sums(*scored.sums.T[:2])
-    mean_untreated, of_untreated = ratio_of_sums(*scored.sums.T[2:])
+    sums, has_arm = scored.sums[:, 0].T, scored.has_arm[:, 0]
+    mean_treated, of_treated = ratio_of_sums(*sums[:2])
+    mean_untreated, of_untreated = ratio_of_sums(*sums[2:])
     estimate = mean_treated - mean_untreated
-    inference = inference_of_sums(estimate, of_treated - of_untreated, scored.has_arm, level)
+    inference = inference_of_sums(estimate, of_treated - of_untreated, has_arm, level)
     diagnostics = {
         **scored.diagnostics,
         "seed": seed,

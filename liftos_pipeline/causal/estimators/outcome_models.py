@@ -12,6 +12,7 @@ from liftos_pipeline.causal.estimators.cross_fitting import CrossFit, Weighting
 from liftos_pipeline.causal.kernels.design import standardised_design
 from liftos_pipeline.causal.kernels.folded import FoldedBlock, moments_of
 from liftos_pipeline.causal.kernels.ridge import delete_fold_ridge
+from liftos_pipeline.causal.kernels.threads import trees_on_one_thread
 from liftos_pipeline.causal.panel import Panel
 from liftos_pipeline.errors import LiftosError
 
@@ -43,6 +44,7 @@ class OutcomeModels:
     """
 
     fit: CrossFit
+    learner: Learner
     coefficients: Floats | None
 
     def predict(self, block: FoldedBlock) -> tuple[Floats, Floats]:
@@ -77,32 +79,50 @@ def outcome_models(fit: CrossFit, weighting: Weighting, learner: Learner, seed: 
         raise LiftosError("rows of each arm outside every fold", f"none outside fold {fold}", "Trim less.")
     if learner == "linear" or fit.folded.width == 1:
         ridge = RIDGE_ROWS * float(fit.moments.arm_weights.sum()) / panel.n_rows
-        return OutcomeModels(fit, np.stack([delete_fold_ridge(moments, arm, ridge) for arm in (0, 1)], axis=1))
+        return OutcomeModels(
+            fit, learner, np.stack([delete_fold_ridge(moments, arm, ridge) for arm in (0, 1)], axis=1)
+        )
     weights = weighting.kept(fit.row_scores(), panel.row_weights)
-    predicted = {
-        f"m{arm}": _cross_fitted(panel, (panel.d == arm) & (weights > 0), fit.fold_of_unit, weights, learner, seed)
-        for arm in ((0,) if weighting.estimand == "att" else (0, 1))
-    }
-    return OutcomeModels(fit.carrying({"m1": predicted["m0"], **predicted}), None)
+    predicted = {}
+    for arm in (0,) if weighting.estimand == "att" else (0, 1):
+        usable = (panel.d == arm) & (weights > 0)
+        predicted[f"m{arm}"] = cross_fitted_regression(
+            panel, panel.y, usable, fit.fold_of_unit, weights, learner, seed
+        )
+    return OutcomeModels(fit.carrying({"m1": predicted["m0"], **predicted}), learner, None)
 
 
-def _cross_fitted(
-    panel: Panel, usable: Bools, fold_of_unit: Integers, weights: Floats, learner: Learner, seed: int
+def cross_fitted_regression(
+    panel: Panel,
+    target: Floats,
+    usable: Bools,
+    fold_of_unit: Integers,
+    weights: Floats,
+    learner: Learner,
+    seed: int,
 ) -> Floats:
-    """Every row's outcome as predicted from the usable rows of other folds, shape (n,)."""
+    """Every row's target as predicted from the covariates by the usable rows of other folds, shape (n,)."""
     folds = fold_of_unit[panel.unit]
     scaled = standardised_design(panel.X, weights)[:, 1:]
     predicted = np.empty(panel.n_rows)
     for fold in np.unique(folds):
         train = usable & (folds != fold)
+        if scaled.shape[1] == 0:
+            predicted[folds == fold] = np.average(target[train], weights=weights[train])
+            continue
         model = _model(learner, folds[train], seed)
-        model.fit(scaled[train], panel.y[train], sample_weight=weights[train])
-        predicted[folds == fold] = model.predict(scaled[folds == fold])
+        with trees_on_one_thread(panel.n_rows):
+            model.fit(scaled[train], target[train], sample_weight=weights[train])
+            predicted[folds == fold] = model.predict(scaled[folds == fold])
     return predicted
 
 
 def _model(learner: Learner, folds: Integers, seed: int) -> RegressorMixin:
     """Unfitted model. The lasso's penalty is cross-validated over the training folds, never over single rows."""
+    if learner == "linear":
+        from sklearn.linear_model import Ridge
+
+        return Ridge(RIDGE_ROWS)
     if learner == "lasso":
         from sklearn.linear_model import LassoCV
 

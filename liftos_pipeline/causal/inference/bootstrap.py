@@ -1,17 +1,22 @@
-"""Multiplier bootstrap of influence functions. Refitting bootstraps do not belong here."""
+"""Bootstraps of clusters: multipliers of their influences, or redrawn clusters with everything fitted again."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from liftos_pipeline.causal.inference.covariance import limits, without_inference
+from liftos_pipeline.causal.results import Inference
 from liftos_pipeline.errors import LiftosError
 
 Floats = NDArray[np.float64]
 Multiplier = Literal["rademacher", "mammen"]
 
+MOST_FAILED = 0.05
+"""Share of draws without an estimate beyond which the others tell nothing."""
 _GOLDEN = (1.0 + 5.0**0.5) / 2.0
 
 
@@ -47,3 +52,41 @@ def multiplier_draws(
         raise LiftosError("multiplier rademacher or mammen", repr(multiplier), "Choose one of the two.")
     draws: Floats = factors @ sums
     return draws
+
+
+def cluster_bootstrap(
+    refit: Callable[[Floats], float],
+    estimate: float,
+    n_clusters: int,
+    n_draws: int,
+    seed: int,
+    level: float,
+    known: Inference,
+) -> tuple[Inference, int]:
+    """Standard error of estimates from redrawn clusters, and how many draws had no estimate.
+
+    Parameters
+    ----------
+    refit : callable
+        How often each cluster was drawn, shape (n_clusters,), to the estimate; may raise ``LiftosError``.
+    known : Inference
+        Whose clusters and degrees of freedom hold.
+
+    References
+    ----------
+    Cameron, Gelbach and Miller (2008), Review of Economics and Statistics 90(3), section II: pairs cluster bootstrap.
+    """
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(n_draws):
+        counts = np.bincount(rng.integers(0, n_clusters, n_clusters), minlength=n_clusters).astype(np.float64)
+        try:
+            found.append(refit(counts))
+        except LiftosError:
+            continue
+    n_failed = n_draws - len(found)
+    if n_failed > MOST_FAILED * n_draws:
+        reason = f"{n_failed} of {n_draws} bootstrap draws could not be estimated"
+        return without_inference(reason, level, known.n_clusters), n_failed
+    std_error = float(np.std(found, ddof=1))
+    return limits(estimate, std_error, level, known.n_clusters, known.degrees_of_freedom), n_failed

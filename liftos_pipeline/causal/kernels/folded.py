@@ -8,17 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any, Generic
+from typing import Any, Generic
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liftos_pipeline.causal.engines.rows import BLOCK_ROWS, Block, Part, Rows
+from liftos_pipeline.causal.kernels.threads import blas
 from liftos_pipeline.errors import LiftosError
-
-if TYPE_CHECKING:
-    from threadpoolctl import ThreadpoolController
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -72,14 +69,6 @@ class _Worker(Generic[Part]):
     part: Part
     buffer: Floats
     kept: list[FoldedBlock]
-
-
-@cache
-def _blas() -> ThreadpoolController:
-    """The linear algebra library's threads: asked for once, since finding them takes longer than a small walk."""
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
 
 
 class FoldedRows:
@@ -156,7 +145,7 @@ class FoldedRows:
                 visit(part, block)
             return part
 
-        with _blas().limit(limits=1):
+        with blas().limit(limits=1):
             if len(kept) == 1 or self.n_rows < _FEW_ROWS:
                 return [see(blocks) for blocks in kept]
             with ThreadPoolExecutor(len(kept)) as workers:
