@@ -10,9 +10,12 @@ import pandas as pd
 import pytest
 
 from liftos_pipeline.causal import Panel, estimate
+from liftos_pipeline.causal.engines import frame as frames
 from liftos_pipeline.causal.kernels import folded
+from liftos_pipeline.causal.kernels.folded import moments_of
+from liftos_pipeline.causal.kernels.logit import FoldLogit, expand_near, fit_each
 from liftos_pipeline.causal.propensity import model
-from liftos_pipeline.causal.propensity.model import fit_propensity
+from liftos_pipeline.causal.propensity.model import fit_propensity, folded_rows, unit_folds
 from liftos_pipeline.errors import LiftosError
 
 SAME = 1e-9
@@ -88,6 +91,89 @@ def test_blocks_that_are_read_again_give_the_same_bits(monkeypatch, learner):
     assert (again.estimate, again.std_error) == (kept.estimate, kept.std_error)
 
 
+def numbers(value: object) -> list[float]:
+    """Every number of nested diagnostics, in order."""
+    if isinstance(value, dict):
+        return [number for entry in value.values() for number in numbers(entry)]
+    if isinstance(value, list):
+        return [number for entry in value for number in numbers(entry)]
+    return [float(value)] if isinstance(value, int | float) else []
+
+
+@pytest.mark.parametrize("kept_bytes", [0, 10**9])
+def test_blocks_workers_and_origins_do_not_matter(monkeypatch, kept_bytes):
+    roles = {**ROLES, "weights": "w", "cluster": "region"}
+    options = {"trim": 0.1, "seed": 4}
+    whole = estimate("doubly_robust", Panel.from_frame(world(), **roles), **options)
+    monkeypatch.setattr(frames, "BLOCK_ROWS", 311)
+    monkeypatch.setattr(folded, "KEPT_BYTES", kept_bytes)
+    monkeypatch.setattr(folded, "_FEW_ROWS", 0)
+    monkeypatch.setattr(folded, "_HEAD_ROWS", 2)
+    parts = estimate("doubly_robust", Panel.from_frame(world(), **roles), **options)
+    assert (parts.estimate, parts.std_error) == pytest.approx((whole.estimate, whole.std_error), rel=SAME)
+    assert len(numbers(whole.diagnostics)) > 60
+    assert numbers(parts.diagnostics) == pytest.approx(numbers(whole.diagnostics), rel=1e-6, abs=SAME)
+
+
+def test_overlap_is_that_of_the_rows_that_stay():
+    panel = Panel.from_frame(world(), **ROLES, propensity="e")
+    found = estimate("ipw", panel, trim=0.2).diagnostics
+    e, d = panel.propensity, panel.d
+    stays = (e >= 0.2) & (e <= 0.8)
+    for arm, name in ((0, "control"), (1, "treated")):
+        assert found[f"score_min_{name}"] == e[stays & (d == arm)].min()
+        assert found[f"score_max_{name}"] == e[stays & (d == arm)].max()
+    counts, _ = np.histogram(e[stays & (d == 1)], bins=20, range=(0.0, 1.0))
+    assert found["overlap_histogram"]["treated"] == pytest.approx(counts / counts.sum())
+    counts, _ = np.histogram(e[stays & (d == 0)], bins=20, range=(0.0, 1.0))
+    assert found["overlap_histogram"]["untreated"] == pytest.approx(counts / counts.sum())
+
+
+def test_balance_is_judged_by_the_weights():
+    panel = Panel.from_frame(world(), **ROLES, propensity="e")
+    found = {entry["covariate"]: entry for entry in estimate("ipw", panel, estimand="att").diagnostics["balance"]}
+    e, d = panel.propensity, panel.d == 1
+    for place, name in enumerate(panel.covariate_names):
+        x = panel.X[:, place]
+        spread = np.sqrt((x[d].var() + x[~d].var()) / 2)
+        control = np.average(x[~d], weights=(e / (1 - e))[~d])
+        assert found[name]["smd_before"] == pytest.approx((x[d].mean() - x[~d].mean()) / spread)
+        assert found[name]["smd_after"] == pytest.approx((x[d].mean() - control) / spread, abs=SAME)
+        assert found[name]["variance_ratio_before"] == pytest.approx(x[d].var() / x[~d].var())
+    assert abs(found["x0"]["smd_after"]) < abs(found["x0"]["smd_before"]) / 4
+
+
+def test_fits_arrive_from_far_away(monkeypatch):
+    """Newton's own steps would leave for ever from such starts."""
+    panel = Panel.from_frame(world(), **ROLES)
+    rows = folded_rows(panel, unit_folds(panel.index, 3, 0), 3)
+    logit = FoldLogit(rows, moments_of(rows))
+    near, _ = fit_each(logit, 0.01, logit.null(), 1e-8)
+    far, _ = fit_each(logit, 0.01, np.full((3, 4), -8.0), 1e-8)
+    np.testing.assert_allclose(far, near, atol=1e-6)
+    monkeypatch.setattr(FoldLogit, "discriminant", lambda _: np.full(4, 8.0))
+    around = expand_near(logit, 0.01, 1e-8)
+    np.testing.assert_allclose(logit.training(around).minimised(0.01, near), near, atol=0.05)
+
+
+def test_without_covariates_scores_are_the_rates_of_the_other_folds():
+    frame = world(n_units=60)
+    panel = Panel.from_frame(frame, **{**ROLES, "covariates": []})
+    fit = fit_propensity(panel, 4, seed=1)
+    for fold in range(4):
+        rate = panel.d[fit.folds != fold].mean()
+        np.testing.assert_allclose(fit.scores[fit.folds == fold], rate, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("value", "arm"), [(1, "untreated"), (0, "treated")])
+def test_folds_need_units_of_both_arms(value, arm):
+    frame = world(n_units=30)
+    shops = sorted(frame["shop"].unique())
+    frame["d"] = np.where(frame["shop"] == shops[0], 1 - value, value)
+    with pytest.raises(LiftosError, match=f"at least 2 {arm} units outside each of 3 folds; found [01] of 1"):
+        unit_folds(Panel.from_frame(frame, **ROLES).index, 3, 0)
+
+
 @pytest.mark.parametrize("strength", [1.0, 0.0])
 def test_large_panels_have_the_scores_of_the_exact_path(monkeypatch, strength):
     """Penalties compared on the expansion of the loss, scores at the chosen one from the loss itself."""
@@ -111,8 +197,9 @@ def test_a_treatment_that_covariates_determine_is_refused_not_fitted_for_ever():
     assert "of propensity scores lie in [0.1, 0.9]" in found.refused
 
 
-def test_constant_covariates_of_a_file_change_nothing(tmp_path):
-    frame = world().assign(flat=7.25)
+@pytest.mark.parametrize("n_units", [400, 1_500])
+def test_constant_covariates_of_a_file_change_nothing(tmp_path, n_units):
+    frame = world(n_units=n_units).assign(flat=7.25)
     path = file_of(frame, tmp_path, "parquet")
     without = estimate("doubly_robust", streamed(path), seed=1)
     roles = {**ROLES, "covariates": ["x0", "flat", "x1", "x2"]}
