@@ -11,6 +11,7 @@ import pytest
 
 from liftos_pipeline.causal import Panel, estimate
 from liftos_pipeline.causal.engines import frame as frames
+from liftos_pipeline.causal.estimators import outcome_models
 from liftos_pipeline.causal.kernels import folded
 from liftos_pipeline.causal.kernels.folded import moments_of
 from liftos_pipeline.causal.kernels.logit import FoldLogit, expand_near, fit_each
@@ -127,6 +128,37 @@ def test_overlap_is_that_of_the_rows_that_stay():
     assert found["overlap_histogram"]["treated"] == pytest.approx(counts / counts.sum())
     counts, _ = np.histogram(e[stays & (d == 0)], bins=20, range=(0.0, 1.0))
     assert found["overlap_histogram"]["untreated"] == pytest.approx(counts / counts.sum())
+
+
+@pytest.mark.parametrize("method", ["doubly_robust", "ipw"])
+def test_scores_are_held_within_the_clip(method):
+    frame = world()
+    clipped = frame.assign(e=frame["e"].clip(0.3, 0.7))
+    ours = estimate(method, Panel.from_frame(frame, **ROLES, propensity="e"), clip=0.3)
+    theirs = estimate(method, Panel.from_frame(clipped, **ROLES, propensity="e"), clip=0.0)
+    assert (ours.estimate, ours.std_error) == pytest.approx((theirs.estimate, theirs.std_error), rel=SAME)
+    assert ours.diagnostics["clipped_share"] == pytest.approx((frame["e"] != clipped["e"]).mean())
+
+
+@pytest.mark.parametrize("estimand", ["ate", "att", "overlap"])
+def test_learned_outcome_models_enter_the_score(monkeypatch, estimand):
+    """Predictions of 1e4 - 2 without and 1e4 + 3 with treatment, whatever was learned."""
+    monkeypatch.setattr(
+        outcome_models,
+        "cross_fitted_regression",
+        lambda panel, target, usable, *_: np.full(len(target), 1e4 + 5.0 * panel.d[usable][0] - 2.0),
+    )
+    panel = Panel.from_frame(world(), **ROLES, propensity="e")
+    found = estimate("doubly_robust", panel, learner="lasso", estimand=estimand, clip=0.0)
+    y, d, e, m0, m1 = panel.y, panel.d, panel.propensity, 1e4 - 2.0, 1e4 + 3.0
+    if estimand == "ate":
+        theta = np.mean(m1 - m0 + d * (y - m1) / e - (1 - d) * (y - m0) / (1 - e))
+    elif estimand == "att":
+        theta = np.sum(d * (y - m0) - (1 - d) * e / (1 - e) * (y - m0)) / d.sum()
+    else:
+        parts = (d - e) ** 2 * (m1 - m0) + d * (1 - e) * (y - m1) - (1 - d) * e * (y - m0)
+        theta = parts.sum() / ((d - e) ** 2).sum()
+    assert found.estimate == pytest.approx(theta, rel=1e-8)
 
 
 def test_balance_is_judged_by_the_weights():

@@ -83,6 +83,26 @@ def test_a_period_without_both_arms_is_not_known():
     assert path.drop(index=1).notna().all(axis=None)
 
 
+def test_trimmed_rows_might_as_well_not_be_there():
+    frame = world().assign(e=0.5)
+    frame.loc[frame["shop"] < 40, "e"] = 0.97
+    roles = {**ROLES, "propensity": "e"}
+    trimmed = estimate("doubly_robust", Panel.from_frame(frame, **roles), trim=0.1, by_period=True, seed=3)
+    without = frame[frame["shop"] >= 40]
+    plain = estimate("doubly_robust", Panel.from_frame(without, **roles), by_period=True, seed=3)
+    assert trimmed.n_clusters == plain.n_clusters == 160
+    assert (trimmed.estimate, trimmed.std_error) == pytest.approx((plain.estimate, plain.std_error), rel=EXACT)
+    pd.testing.assert_frame_equal(trimmed.path.iloc[:, :5], plain.path.iloc[:, :5], rtol=1e-8)
+
+
+def test_trimming_a_whole_arm_is_refused():
+    frame = world()
+    frame["e"] = np.where(frame["d"] == 1, 0.97, 0.5)
+    panel = Panel.from_frame(frame, **ROLES, propensity="e")
+    with pytest.raises(LiftosError, match="rows of each arm outside every fold; found none outside fold 0"):
+        estimate("doubly_robust", panel, trim=0.1)
+
+
 def test_redrawn_clusters_agree_with_the_influence_function():
     panel = Panel.from_frame(world(), **ROLES)
     plain = estimate("doubly_robust", panel, seed=1)
