@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 import statsmodels.api as sm
 
 from liftos_pipeline.causal import Panel, estimate
+from liftos_pipeline.causal.estimators import unit_effects
 from liftos_pipeline.causal.inference.bootstrap import cluster_bootstrap
 from liftos_pipeline.causal.inference.calibration import calibration
 from liftos_pipeline.causal.inference.covariance import limits
@@ -118,6 +120,26 @@ def test_redrawn_clusters_agree_with_the_influence_function():
     assert coarse.ci_high - coarse.estimate == pytest.approx(2.0930240544 * coarse.std_error)
 
 
+def test_the_bootstrap_redraws_the_panels_clusters(monkeypatch):
+    seen = []
+    module = sys.modules["liftos_pipeline.causal.estimators.doubly_robust"]
+    plain = module._one_split
+
+    def recorded(panel, *rest):
+        if panel.weights is not None:
+            seen.append(panel.weights.copy())
+        return plain(panel, *rest)
+
+    monkeypatch.setattr(module, "_one_split", recorded)
+    panel = Panel.from_frame(world(), **ROLES, cluster="region")
+    estimate("doubly_robust", panel, inference="bootstrap", draws=5)
+    assert len(seen) == 5
+    for weights in seen:
+        of_region = pd.Series(weights).groupby(panel.cluster)
+        assert (of_region.nunique() == 1).all()
+        assert of_region.first().sum() == panel.n_clusters == 20
+
+
 def test_whole_clusters_are_redrawn():
     sizes = np.array([1.0, 2.0, 4.0, 8.0, 16.0])
     seen = []
@@ -161,6 +183,20 @@ def test_unit_effects_follow_the_units():
         1.0, abs=3 * found.diagnostics["calibration_std_error"]
     )
     assert estimate("doubly_robust", panel).unit_effects is None
+
+
+def test_unit_effects_are_weighted_means_over_rows_that_stay(monkeypatch):
+    frame = world().assign(w=np.tile([1.0, 2.0, 3.0, 4.0], 200), e=0.5)
+    frame.loc[frame["shop"] == 7, "e"] = 0.97
+    frame.loc[(frame["shop"] == 8) & (frame["day"] == 0), "e"] = 0.97
+    monkeypatch.setattr(unit_effects, "cross_fitted_regression", lambda panel, *_: 1.0 + 0.8 * panel.X[:, 0])
+    panel = Panel.from_frame(frame, **ROLES, weights="w", propensity="e")
+    found = estimate("doubly_robust", panel, effects="unit", trim=0.1).unit_effects.set_index("unit")["estimate"]
+    stays = frame[frame["e"] == 0.5]
+    predicted = (1.0 + 0.8 * stays["x0"]) * stays["w"]
+    expected = predicted.groupby(stays["shop"]).sum() / stays.groupby("shop")["w"].sum()
+    assert 7 not in found.index
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 def test_unit_effects_that_tell_nothing_are_not_released():

@@ -31,8 +31,6 @@ def delete_fold_ridge(moments: Moments, arm: int, ridge: float) -> Floats:
     size = len(T)
     penalty = ridge * np.eye(size)
     penalty[0, 0] = 0.0
-    is_constant = np.flatnonzero(np.diag(T) == 0.0)
-    penalty[is_constant, is_constant] = 1.0
     left = gram.sum(axis=0) - gram + penalty
     right = moment.sum(axis=0) - moment
     beta: Floats = np.linalg.solve(left, right[..., None])[..., 0] @ T
