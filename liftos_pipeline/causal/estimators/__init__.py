@@ -10,6 +10,7 @@ from liftos_pipeline.causal.estimators.imputation_did import imputation_did
 from liftos_pipeline.causal.estimators.ipw import ipw
 from liftos_pipeline.causal.estimators.iv import iv
 from liftos_pipeline.causal.estimators.staggered_did import staggered_did
+from liftos_pipeline.causal.estimators.synthetic_control import synthetic_control
 from liftos_pipeline.causal.specification import EstimatorSpec
 
 _SPECS = (
@@ -88,6 +89,15 @@ _SPECS = (
         "Imbens and Angrist (1994); Montiel Olea and Pflueger (2013); Anderson and Rubin (1949)",
         "no instrument or no treatment varies given the covariates",
         treatment="any",
+    ),
+    EstimatorSpec(
+        "synthetic_control",
+        synthetic_control,
+        ("att",),
+        "Weighted mean of donors that follows the treated unit before the start; weights proven to be best.",
+        "rank among placebo donors, or among shifts in time; intervals by inverting the same test",
+        "Abadie, Diamond and Hainmueller (2010); Chernozhukov, Wuthrich and Zhu (2021)",
+        "a treated unit lacks periods, or there are fewer than 2 donors or periods before the start",
     ),
 )
 ESTIMATORS: dict[str, EstimatorSpec] = {spec.name: spec for spec in _SPECS}

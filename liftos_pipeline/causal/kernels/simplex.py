@@ -1,0 +1,271 @@
+"""Nearest point of a polytope: least squares with weights that are not negative and add to one, exactly.
+
+An active-set method on one matrix of cross-products that all targets share. Which units are donors, and what the weights
+mean, belongs to the estimators.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftos_pipeline.causal.kernels.threads import blas
+from liftos_pipeline.errors import LiftosError
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+GAP = 1e-8
+"""Largest duality gap of a solution, beside its objective."""
+NOTHING = 1e-13
+"""Objective, beside the largest squared distance of a donor, that is zero but for rounding."""
+_STOP = 1e-11
+_ROUNDING = 1e-15
+_SINGULAR = 1e-13
+_MANY_TARGETS = 8
+_MOST_REFINEMENTS = 5
+_MOST_ENTERING = 20
+
+
+@dataclass(frozen=True, eq=False)
+class SimplexFit:
+    """Weights of one target.
+
+    Attributes
+    ----------
+    members : ndarray, shape (J,)
+        Columns of the donors.
+    weights : ndarray, shape (J,)
+        Not negative, adding to one.
+    objective : float
+        Sum of squared differences, with the ridge.
+    gap : float
+        Objective less a lower bound of the optimum: proof of how far it can be from the best, in the same units.
+    is_exact : bool
+        Whether the target is a combination of the donors: the objective is then zero, and other weights may do as well.
+    """
+
+    members: Integers
+    weights: Floats
+    objective: float
+    gap: float
+    is_exact: bool
+
+
+def nearest_points(
+    Z: Floats, targets: Sequence[int], donors: Sequence[Integers], ridge: float = 0.0
+) -> list[SimplexFit]:
+    """Weights of donors whose combination is nearest to each target.
+
+    Parameters
+    ----------
+    Z : ndarray, shape (T, N)
+        Units side by side.
+    targets : sequence of int
+        Columns to be approached.
+    donors : sequence of ndarray
+        Columns of each target's donors; never the target itself.
+    ridge : float
+        Penalty on the sum of squared weights.
+
+    Raises
+    ------
+    LiftosError
+        A target without donors, or weights that could not be shown to be best.
+
+    References
+    ----------
+    Wolfe (1976), Mathematical Programming 11(1): nearest point of a polytope. Abadie, Diamond and Hainmueller (2010),
+    JASA 105(490), section 2.
+    """
+    if any(len(members) == 0 for members in donors):
+        raise LiftosError("at least one donor for every treated unit", "none", "Widen the donor pool.")
+    centred = Z - Z.mean(axis=1, keepdims=True)  # cancels, since the weights add to one
+    gram = centred.T @ centred
+    gram[np.diag_indices(len(gram))] += ridge
+    own, solve = np.diag(gram), _solver()
+
+    def fit(place: int) -> SimplexFit:
+        target, members = int(targets[place]), np.asarray(donors[place], dtype=np.int64)
+        distance = own[members] - 2.0 * gram[target, members] + own[target]
+        weights = solve(gram, target, members)
+        return _proven(centred, ridge, target, members, weights, float(distance.max()))
+
+    if len(targets) < _MANY_TARGETS:
+        return [fit(place) for place in range(len(targets))]
+    with blas().limit(limits=1), ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as workers:
+        return list(workers.map(fit, range(len(targets)), chunksize=_MANY_TARGETS))
+
+
+def unproven_weights(Z: Floats, target: int, donors: Integers) -> Floats:
+    """Weights of one target's donors as :func:`nearest_points` finds them, without proof: for searches."""
+    away = Z - Z[:, [target]]
+    weights: Floats = _solver()(away.T @ away, target, donors)
+    return weights
+
+
+def _proven(Z: Floats, ridge: float, target: int, members: Integers, weights: Floats, scale: float) -> SimplexFit:
+    """The solution with its duality gap, worked out from the data themselves instead of their products."""
+    for _ in range(_MOST_REFINEMENTS):
+        objective, gradient = _first_order(Z, ridge, target, members, weights)
+        gap = max(0.0, 2.0 * (objective - float(gradient.min())))
+        is_exact = objective <= NOTHING * scale
+        if gap > GAP * objective and ridge == 0.0 and not is_exact:
+            gap = max(0.0, objective - _lower_bound(Z, target, members, weights))
+        if gap <= GAP * objective or is_exact:
+            return SimplexFit(members, weights, objective, gap, is_exact)
+        weights = _refined(Z, ridge, target, members, weights, gradient)
+    raise LiftosError(
+        f"weights within {GAP:g} of the best objective",
+        f"a gap of {gap / objective:.2g}",
+        "Look for donors that are nearly copies of each other, or of outcomes on very different scales.",
+    )
+
+
+def _first_order(Z: Floats, ridge: float, target: int, members: Integers, weights: Floats) -> tuple[float, Floats]:
+    """Objective, and its gradient (halved) by donor, shape (J,)."""
+    used = np.flatnonzero(weights)
+    left = Z[:, members[used]] @ weights[used] - Z[:, target]
+    gradient = (left @ Z)[members] - left @ Z[:, target] + ridge * weights
+    return float(left @ left + ridge * weights @ weights), gradient
+
+
+def _lower_bound(Z: Floats, target: int, members: Integers, weights: Floats) -> float:
+    """Squared distance to the target of the plane that separates it from the donors.
+
+    The plane is orthogonal to the shortest way to the affine hull of the donors in use. That way is worked out from the
+    data: rounded weights give it less exactly than the objective needs.
+    """
+    used = members[weights > 0]
+    nearest = Z[:, used[0]] - Z[:, target]
+    basis, _ = np.linalg.qr(Z[:, used[1:]] - Z[:, used[:1]])
+    way = nearest - basis @ (basis.T @ nearest)
+    way -= basis @ (basis.T @ way)
+    beyond = float(((way @ Z)[members] - way @ Z[:, target]).min())
+    return max(beyond, 0.0) ** 2 / max(float(way @ way), np.finfo(np.float64).tiny)
+
+
+def _refined(Z: Floats, ridge: float, target: int, members: Integers, weights: Floats, gradient: Floats) -> Floats:
+    """Solve again among the donors in use and those that the gradient asks for, on products of differences."""
+    length = np.sqrt(np.sum((Z[:, members] - Z[:, [target]]) ** 2, axis=0))
+    worst = np.argsort((gradient - gradient @ weights) / length)[:_MOST_ENTERING]
+    near = np.union1d(np.flatnonzero(weights), worst)
+    away = np.column_stack([Z[:, members[near]] - Z[:, [target]], np.zeros(len(Z))])
+    gram = away.T @ away
+    gram[np.diag_indices(len(near))] += ridge
+    found = np.zeros_like(weights)
+    found[near] = _solver()(gram, len(near), np.arange(len(near)))
+    return found
+
+
+@cache
+def _solver() -> Callable[[Floats, int, Integers], Any]:
+    import numba
+
+    compiled: Callable[[Floats, int, Integers], Any] = numba.njit(cache=True, nogil=True)(_active_set)
+    return compiled
+
+
+def _active_set(gram: Floats, target: int, members: Integers) -> Floats:  # noqa: C901
+    """Weights of the members, shape (J,). Compiled: plain loops, the factor of the donors in use kept up to date.
+
+    With ``M`` the products of the donors' differences from the target, the weights on a set of donors in use are
+    ``(M + c 11')^-1 1`` up to scale. A donor whose gradient is below the common one enters; weights that would turn
+    negative leave on the way.
+    """
+    n_donors, n_units = len(members), len(gram)
+    to_target, distance, length = np.empty(n_donors), np.empty(n_donors), np.empty(n_donors)
+    own = gram[target, target]
+    nearest = 0
+    for a in range(n_donors):
+        to_target[a] = gram[members[a], target]
+        distance[a] = gram[members[a], members[a]] - 2.0 * to_target[a] + own
+        if distance[a] < distance[nearest]:
+            nearest = a
+        length[a] = np.sqrt(gram[members[a], members[a]]) + np.sqrt(own)
+    shift = distance[nearest] if distance[nearest] > 0.0 else 1.0
+    weights, is_used = np.zeros(n_donors), np.zeros(n_donors, np.bool_)
+    used, products, gradient = np.empty(n_donors, np.int64), np.empty(n_units), np.empty(n_donors)
+    lower = np.zeros((16, 16))
+    lower[0, 0] = np.sqrt(distance[nearest] + shift)
+    used[0], weights[nearest], is_used[nearest] = nearest, 1.0, True
+    n_used = 1
+    for _ in range(50 * n_donors + 1_000):
+        products[:] = 0.0
+        level = own
+        for i in range(n_used):
+            weight = weights[used[i]]
+            level -= weight * to_target[used[i]]
+            row = gram[members[used[i]]]
+            for unit in range(n_units):
+                products[unit] += weight * row[unit]
+        objective, reached = 0.0, 0.0
+        for a in range(n_donors):
+            gradient[a] = products[members[a]] - to_target[a] + level
+            objective += weights[a] * gradient[a]
+            reached += weights[a] * length[a]
+        entering, lowest = -1, objective - _STOP * objective
+        for a in range(n_donors):
+            if not is_used[a] and gradient[a] + _ROUNDING * length[a] * reached < lowest:
+                entering, lowest = a, gradient[a]
+        if entering < 0:
+            break
+        if n_used == len(lower):
+            larger = np.zeros((2 * n_used, 2 * n_used))
+            larger[:n_used, :n_used] = lower
+            lower = larger
+        left = distance[entering] + shift
+        for i in range(n_used):
+            product = gram[members[entering], members[used[i]]] - to_target[entering] - to_target[used[i]]
+            product += own + shift
+            for k in range(i):
+                product -= lower[n_used, k] * lower[i, k]
+            lower[n_used, i] = product / lower[i, i]
+            left -= lower[n_used, i] ** 2
+        lower[n_used, n_used] = np.sqrt(max(left, _SINGULAR * (distance[entering] + shift)))
+        used[n_used], is_used[entering] = entering, True
+        n_used += 1
+        while True:
+            best = np.ones(n_used)
+            for i in range(n_used):
+                for k in range(i):
+                    best[i] -= lower[i, k] * best[k]
+                best[i] /= lower[i, i]
+            for i in range(n_used - 1, -1, -1):
+                for k in range(i + 1, n_used):
+                    best[i] -= lower[k, i] * best[k]
+                best[i] /= lower[i, i]
+            best /= best.sum()
+            reach = 1.0
+            for i in range(n_used):
+                if best[i] <= 0.0:
+                    there = weights[used[i]]
+                    reach = min(reach, there / (there - best[i]) if there > best[i] else 0.0)
+            leaving, least = -1, np.inf
+            for i in range(n_used):
+                weights[used[i]] += reach * (best[i] - weights[used[i]])
+                if reach < 1.0 and best[i] <= 0.0 and weights[used[i]] < least:
+                    leaving, least = i, weights[used[i]]
+            if leaving < 0:
+                break
+            weights[used[leaving]], is_used[used[leaving]] = 0.0, False
+            n_used -= 1
+            for i in range(leaving, n_used):
+                used[i] = used[i + 1]
+                lower[i, : i + 2] = lower[i + 1, : i + 2]
+            for i in range(leaving, n_used):
+                radius = np.hypot(lower[i, i], lower[i, i + 1])
+                cosine, sine = lower[i, i] / radius, lower[i, i + 1] / radius
+                for k in range(i, n_used):
+                    first, second = lower[k, i], lower[k, i + 1]
+                    lower[k, i] = cosine * first + sine * second
+                    lower[k, i + 1] = cosine * second - sine * first
+    total: float = weights.sum()
+    return weights / total
