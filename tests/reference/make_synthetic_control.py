@@ -17,6 +17,27 @@ HERE = Path(__file__).parent
 FIRST_YEAR_WITH = 1989
 
 
+def simplex(A: np.ndarray, b: np.ndarray, ridge: float) -> np.ndarray:
+    """Weights of A's columns that follow b up to a constant, by quadprog."""
+    A, b = A - A.mean(axis=0), b - b.mean()
+    n = A.shape[1]
+    bounds = np.column_stack([np.ones(n), np.eye(n)]), np.append(1.0, np.zeros(n))
+    return quadprog.solve_qp(A.T @ A + ridge * np.eye(n), A.T @ b, *bounds, 1)[0]
+
+
+def synthetic_did(table: pd.DataFrame) -> dict[str, float]:
+    """Arkhangelsky et al. (2021), algorithm 1, with their regularisation."""
+    is_post = (table.index >= FIRST_YEAR_WITH).astype(bool)
+    x, D = table["California"].to_numpy(), table.drop(columns="California").to_numpy()
+    pre, post = D[~is_post], D[is_post]
+    noise = np.diff(pre, axis=0).std(ddof=1)
+    zeta = (1 * is_post.sum()) ** 0.25 * noise
+    omega = simplex(pre, x[~is_post], zeta**2 * len(pre))
+    lambda_ = simplex(pre.T, post.mean(axis=0), (1e-6 * noise) ** 2 * D.shape[1])
+    gap = x - D @ omega
+    return {"effect": float(gap[is_post].mean() - lambda_ @ gap[~is_post]), "noise": float(noise)}
+
+
 def main() -> None:
     table = pd.read_csv(HERE / "data" / "california_prop99.csv.gz", index_col="Year")
     before = table[table.index < FIRST_YEAR_WITH]
@@ -39,6 +60,7 @@ def main() -> None:
                 name: float(weight) for name, weight in zip(donors.columns, w, strict=True) if weight > 1e-6
             },
         }
+    found["synthetic_did"] = synthetic_did(table)
     (HERE / "synthetic_control.json").write_text(json.dumps(found, indent=1) + "\n")
 
 

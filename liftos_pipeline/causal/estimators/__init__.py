@@ -11,6 +11,7 @@ from liftos_pipeline.causal.estimators.ipw import ipw
 from liftos_pipeline.causal.estimators.iv import iv
 from liftos_pipeline.causal.estimators.staggered_did import staggered_did
 from liftos_pipeline.causal.estimators.synthetic_control import synthetic_control
+from liftos_pipeline.causal.estimators.synthetic_did import synthetic_did
 from liftos_pipeline.causal.specification import EstimatorSpec
 
 _SPECS = (
@@ -97,6 +98,15 @@ _SPECS = (
         "Weighted mean of donors that follows the treated unit before the start; weights proven to be best.",
         "rank among placebo donors, or among shifts in time; intervals by inverting the same test",
         "Abadie, Diamond and Hainmueller (2010); Chernozhukov, Wuthrich and Zhu (2021)",
+        "a treated unit lacks periods, or there are fewer than 2 donors or periods before the start",
+    ),
+    EstimatorSpec(
+        "synthetic_did",
+        synthetic_did,
+        ("att",),
+        "Difference-in-differences with donors and periods weighted to be parallel before the start.",
+        "placebo, jackknife or bootstrap of units; normal limits",
+        "Arkhangelsky et al. (2021); Clarke et al. (2024) on staggered adoption",
         "a treated unit lacks periods, or there are fewer than 2 donors or periods before the start",
     ),
 )

@@ -1,0 +1,260 @@
+"""Synthetic difference-in-differences: donors and periods weighted so that trends before the start are parallel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from liftos_pipeline.causal.estimators.donor_panel import DonorPanel, donor_panel
+from liftos_pipeline.causal.inference.covariance import limits, without_inference
+from liftos_pipeline.causal.kernels.simplex import nearest_points
+from liftos_pipeline.causal.panel import Panel
+from liftos_pipeline.causal.results import EffectEstimate, Inference, effect_from
+from liftos_pipeline.causal.specification import one_of
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Resampling = Literal["placebo", "jackknife", "bootstrap"]
+
+N_DRAWS = 200
+TIME_RIDGE = 1e-12
+"""Ridge of the period weights in squared noise: unique, and too small to matter."""
+_INTERVAL_COLUMNS = ("std_error", "ci_low", "ci_high", "band_low", "band_high")
+
+
+@dataclass(frozen=True, eq=False)
+class Cohort:
+    """Treated units that start together, and their donors.
+
+    Attributes
+    ----------
+    treated : ndarray, shape (T, n)
+    donors : ndarray, shape (T, J)
+    start : int
+    """
+
+    treated: Floats
+    donors: Floats
+    start: int
+
+    @property
+    def n_cells(self) -> int:
+        """Treated units times periods after the start."""
+        n_periods, n_treated = self.treated.shape
+        return int(n_treated * (n_periods - self.start))
+
+
+@dataclass(frozen=True, eq=False)
+class CohortFit:
+    """Weights and effects of one cohort.
+
+    Attributes
+    ----------
+    omega : ndarray, shape (J,)
+    lambda_ : ndarray, shape (start,)
+    path : ndarray, shape (T,)
+        Gap of each period less the weighted gap before the start.
+    """
+
+    omega: Floats
+    lambda_: Floats
+    path: Floats
+    start: int
+
+    @property
+    def effect(self) -> float:
+        return float(self.path[self.start :].mean())
+
+
+def fit_cohort(cohort: Cohort, omega: Floats | None = None, lambda_: Floats | None = None) -> CohortFit:
+    """Weights of donors and of periods, and the weighted double difference.
+
+    Parameters
+    ----------
+    omega, lambda_ : ndarray, optional
+        Weights to be used in place of fitted ones.
+
+    References
+    ----------
+    Arkhangelsky et al. (2021), American Economic Review 111(12), algorithm 1 and equations 4 to 6.
+    """
+    start, donors = cohort.start, cohort.donors
+    target = cohort.treated.mean(axis=1)
+    noise = float(np.var(np.diff(donors[:start], axis=0), ddof=1)) if start > 2 else float(np.var(donors[:start]))
+    if omega is None:
+        n_post = len(donors) - start
+        ridge = np.sqrt(cohort.treated.shape[1] * n_post) * noise * start
+        omega = _weights(donors[:start], target[:start], ridge)
+    if lambda_ is None:
+        lambda_ = _weights(donors[:start].T, donors[start:].mean(axis=0), TIME_RIDGE * noise * donors.shape[1])
+    gap = target - donors @ omega
+    return CohortFit(omega, lambda_, gap - lambda_ @ gap[:start], start)
+
+
+def _weights(columns: Floats, target: Floats, ridge: float) -> Floats:
+    """Weights of columns that follow the target up to a constant."""
+    table = np.column_stack([target, columns])
+    centred = table - table.mean(axis=0)
+    return nearest_points(centred, [0], [np.arange(1, table.shape[1])], ridge)[0].weights
+
+
+def synthetic_did(
+    panel: Panel,
+    *,
+    level: float,
+    seed: int,
+    estimand: str = "att",
+    inference: Resampling = "placebo",
+    draws: int = N_DRAWS,
+) -> EffectEstimate:
+    """Difference-in-differences with weighted donors and weighted periods.
+
+    Cohorts that start at different times are estimated one by one, by donors that are never treated, and averaged by
+    their treated cells.
+
+    Parameters
+    ----------
+    inference : str
+        ``placebo``: the spread of estimates in which donors stand for the treated; for any number of treated units.
+        ``jackknife``: units left out one by one, weights kept; at least two treated units. ``bootstrap``: units redrawn.
+        Limits are normal.
+    draws : int
+        Placebo or bootstrap draws.
+
+    Raises
+    ------
+    LiftosError
+        As :func:`synthetic_control`.
+
+    References
+    ----------
+    Arkhangelsky et al. (2021), American Economic Review 111(12), algorithms 1 to 4. Clarke et al. (2024), Stata Journal
+    24(4), section 2: staggered adoption.
+    """
+    one_of("inference", inference, ("placebo", "jackknife", "bootstrap"))
+    units = donor_panel(panel, "synthetic_did")
+    cohorts = _cohorts(units.Y, units.start, units.donors)
+    fits = [fit_cohort(cohort) for cohort in cohorts]
+    estimate = _averaged(cohorts, fits)
+    rng = np.random.default_rng(seed)
+    if inference == "placebo":
+        found = _placebo(units, estimate, draws, rng, level)
+    elif inference == "jackknife":
+        found = _jackknife(units, cohorts, fits, estimate, level)
+    else:
+        found = _bootstrap(units, estimate, draws, rng, level)
+    diagnostics: dict[str, object] = {
+        "n_donors": units.n_donors,
+        "n_cohorts": len(cohorts),
+        "cohort_effects": {str(units.period_labels[fit.start]): fit.effect for fit in fits},
+        "period_weights": [
+            {
+                str(units.period_labels[place]): float(weight)
+                for place, weight in enumerate(fit.lambda_)
+                if weight > 0
+            }
+            for fit in fits
+        ],
+        "pre_rmspe": float(np.sqrt(np.mean(np.concatenate([fit.path[: fit.start] ** 2 for fit in fits])))),
+        "standard_error": inference,
+        "seed": seed,
+    }
+    effect = effect_from(panel, "synthetic_did", estimand, estimate, found, diagnostics, units.warnings)
+    return replace(effect, path=_path(units, cohorts, fits), weights=_donor_weights(units, fits))
+
+
+def _cohorts(Y: Floats, start: Integers, donors: Integers) -> list[Cohort]:
+    return [Cohort(Y[:, np.flatnonzero(start == first)], Y[:, donors], int(first)) for first in np.unique(start)]
+
+
+def _averaged(cohorts: list[Cohort], fits: list[CohortFit]) -> float:
+    cells = np.array([cohort.n_cells for cohort in cohorts], dtype=np.float64)
+    return float(np.average([fit.effect for fit in fits], weights=cells))
+
+
+def _effect(Y: Floats, start: Integers, donors: Integers) -> float:
+    cohorts = _cohorts(Y, start, donors)
+    return _averaged(cohorts, [fit_cohort(cohort) for cohort in cohorts])
+
+
+def _placebo(units: DonorPanel, estimate: float, draws: int, rng: np.random.Generator, level: float) -> Inference:
+    n_treated, n_units = units.n_treated, units.n_donors + units.n_treated
+    if units.n_donors < n_treated + 2:
+        reason = f"{units.n_donors} donors cannot stand for {n_treated} treated units and be donors at once"
+        return without_inference(reason, level, n_units)
+    found = []
+    for _ in range(draws):
+        order = rng.permutation(units.donors)
+        stand_in, donors = order[:n_treated], order[n_treated:]
+        Y = units.Y[:, np.concatenate([stand_in, donors])]
+        found.append(_effect(Y, units.start, np.arange(n_treated, units.n_donors)))
+    return limits(estimate, float(np.std(found)), level, n_units, np.inf)
+
+
+def _jackknife(
+    units: DonorPanel, cohorts: list[Cohort], fits: list[CohortFit], estimate: float, level: float
+) -> Inference:
+    """Units left out one by one; the weights of the others stay, those of donors made to add to one again."""
+    n_units = units.n_donors + units.n_treated
+    if min(cohort.treated.shape[1] for cohort in cohorts) < 2:
+        return without_inference("1 treated unit in a cohort; the jackknife needs 2", level, n_units)
+    if any((fit.omega == 1.0).any() for fit in fits):
+        return without_inference(
+            "one donor has all the weight; the jackknife cannot do without it", level, n_units
+        )
+    found = []
+    for place, cohort in enumerate(cohorts):
+        for unit in range(cohort.treated.shape[1]):
+            less = replace(cohort, treated=np.delete(cohort.treated, unit, axis=1))
+            changed = [less if other == place else kept for other, kept in enumerate(cohorts)]
+            again = [fit_cohort(one, fit.omega, fit.lambda_) for one, fit in zip(changed, fits, strict=True)]
+            found.append(_averaged(changed, again))
+    for donor in range(units.n_donors):
+        changed = [replace(cohort, donors=np.delete(cohort.donors, donor, axis=1)) for cohort in cohorts]
+        kept = [np.delete(fit.omega, donor) for fit in fits]
+        again = [
+            fit_cohort(one, omega / omega.sum(), fit.lambda_)
+            for one, omega, fit in zip(changed, kept, fits, strict=True)
+        ]
+        found.append(_averaged(changed, again))
+    spread = np.array(found)
+    variance = (n_units - 1) / n_units * float(np.sum((spread - spread.mean()) ** 2))
+    return limits(estimate, variance**0.5, level, n_units, np.inf)
+
+
+def _bootstrap(
+    units: DonorPanel, estimate: float, draws: int, rng: np.random.Generator, level: float
+) -> Inference:
+    """Units redrawn until both kinds are there, everything fitted again."""
+    n_units, n_treated = units.n_donors + units.n_treated, units.n_treated
+    if n_treated < 2:
+        return without_inference("1 treated unit; the bootstrap needs 2", level, n_units)
+    found: list[float] = []
+    while len(found) < draws:
+        drawn = np.sort(rng.integers(0, n_units, n_units))
+        n_drawn = int(np.searchsorted(drawn, n_treated))
+        if 0 < n_drawn < n_units - 1:
+            donors = np.arange(n_drawn, n_units)
+            found.append(_effect(units.Y[:, drawn], units.start[drawn[:n_drawn]], donors))
+    return limits(estimate, float(np.std(found)), level, n_units, np.inf)
+
+
+def _path(units: DonorPanel, cohorts: list[Cohort], fits: list[CohortFit]) -> pd.DataFrame:
+    """Effect by periods since the start, over the event times that all cohorts have, by number of treated units."""
+    times = units.event_times()
+    sizes = np.array([cohort.treated.shape[1] for cohort in cohorts], dtype=np.float64)
+    effects = np.average([fit.path[fit.start + times] for fit in fits], axis=0, weights=sizes)
+    return pd.DataFrame({"event_time": times, "estimate": effects, **dict.fromkeys(_INTERVAL_COLUMNS, np.nan)})
+
+
+def _donor_weights(units: DonorPanel, fits: list[CohortFit]) -> pd.DataFrame:
+    labels = units.labels[units.donors]
+    parts = []
+    for fit in fits:
+        part = pd.DataFrame({"unit": labels, "weight": fit.omega})
+        parts.append(part if len(fits) == 1 else part.assign(start=units.period_labels[fit.start]))
+    return pd.concat(parts, ignore_index=True)
