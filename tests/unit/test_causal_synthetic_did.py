@@ -117,7 +117,12 @@ def test_the_bootstrap_agrees_with_the_jackknife_roughly():
     [
         ({0: 16}, 16, "jackknife", "1 treated unit in a cohort; the jackknife needs 2"),
         ({0: 16}, 16, "bootstrap", "1 treated unit; the bootstrap needs 2"),
-        ({0: 16, 1: 16, 2: 16}, 7, "placebo", "4 donors cannot stand for 3 treated units and be donors at once"),
+        (
+            {0: 16, 1: 16, 2: 16},
+            7,
+            "placebo",
+            "4 donors cannot stand for 3 treated units and be donors at once; use the jackknife",
+        ),
     ],
 )
 def test_inference_that_cannot_be_told_is_not(starts, n_units, inference, reason):

@@ -184,7 +184,7 @@ def _effect(Y: Floats, start: Integers, donors: Integers) -> float:
 def _placebo(units: DonorPanel, estimate: float, draws: int, rng: np.random.Generator, level: float) -> Inference:
     n_treated, n_units = units.n_treated, units.n_donors + units.n_treated
     if units.n_donors < n_treated + 2:
-        reason = f"{units.n_donors} donors cannot stand for {n_treated} treated units and be donors at once"
+        reason = f"{units.n_donors} donors cannot stand for {n_treated} treated units and be donors at once; use the jackknife"
         return without_inference(reason, level, n_units)
     found = []
     for _ in range(draws):
