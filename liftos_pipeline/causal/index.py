@@ -88,20 +88,33 @@ class Index:
         """Fewest periods of adoption that agree with the rows; a unit adopts after its last untreated row and no later
         than in its first treated one."""
         is_treated = self.treated_rows > 0
-        latest = self.first_treated[is_treated]
-        earliest = np.minimum(self.last_untreated[is_treated] + 1, latest)
-        count = 0
-        while len(latest):
-            count += 1
-            open_after = earliest > latest.min()
-            earliest, latest = earliest[open_after], latest[open_after]
-        return count
+        return len(adoption_dates(self.first_treated[is_treated], self.last_untreated[is_treated]))
 
     @property
     def cohorts(self) -> Integers:
         """Distinct periods in which units are first treated, in order."""
         found: Integers = np.unique(self.first_treated[self.treated_rows > 0])
         return found
+
+
+def adoption_dates(first_treated: Integers, last_untreated: Integers) -> Integers:
+    """Fewest periods, in order, such that every unit may have adopted in one of them.
+
+    A unit adopts after its last untreated row and no later than in its first treated one: where rows in between are
+    missing, that leaves several periods open.
+
+    Parameters
+    ----------
+    first_treated, last_untreated : ndarray, shape (n,)
+        Of units with a treated row.
+    """
+    latest, earliest = first_treated, np.minimum(last_untreated + 1, first_treated)
+    dates: list[int] = []
+    while len(latest):
+        dates.append(int(latest.min()))
+        open_after = earliest > dates[-1]
+        earliest, latest = earliest[open_after], latest[open_after]
+    return np.array(dates, dtype=np.int64)
 
 
 def index_of_rows(

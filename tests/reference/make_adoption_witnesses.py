@@ -83,10 +83,16 @@ def frame(missing: float = 0.0, units: int = 240, never: bool = True) -> pd.Data
 
 def usable(table: pd.DataFrame) -> pd.DataFrame:
     """With the adoption period that the rows show (0: never), without units treated throughout or seen once."""
-    first = table[table.d == 1].groupby("unit").t.min()
-    table = table.assign(g=table.unit.map(first).fillna(0).astype(int))
     by_unit = table.groupby("unit")
-    return table[(by_unit.d.transform("min") == 0) & (by_unit.t.transform("size") > 1)].reset_index(drop=True)
+    table = table[(by_unit.d.transform("min") == 0) & (by_unit.t.transform("size") > 1)]
+    first = table[table.d == 1].groupby("unit").t.min()
+    last = table[table.d == 0].groupby("unit").t.max().loc[first.index]
+    dates, open_units = [], first.index
+    while len(open_units):  # the fewest dates that every unit's missing rows agree with
+        dates.append(first[open_units].min())
+        open_units = open_units[last[open_units] >= dates[-1]]
+    adoption = first.map(lambda period: max(date for date in dates if date <= period))
+    return table.assign(g=table.unit.map(adoption).fillna(0).astype(int)).reset_index(drop=True)
 
 
 def event_study(missing: float = 0.0, weights=None, covariates=(), cluster: str = "unit") -> dict[str, object]:

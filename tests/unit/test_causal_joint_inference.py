@@ -43,7 +43,7 @@ def test_wald_statistic_is_the_quadratic_form():
     rng = np.random.default_rng(0)
     scores, estimates = rng.standard_normal((40, 3)), np.array([1.0, -2.0, 3.0])
     told = np.array([True, False, True])
-    found = bands.wald_test(estimates, scores, told, ONE_KIND, seed=1, correction=1.1)
+    found = bands.bootstrap_wald_test(estimates, scores, told, ONE_KIND, seed=1, correction=1.1)
     left = scores[:, told]
     expected = estimates[told] @ np.linalg.inv(1.1 * 40 / 39 * left.T @ left) @ estimates[told]
     assert found.statistic == pytest.approx(expected)
@@ -61,9 +61,11 @@ def test_wald_statistic_is_the_quadratic_form():
 )
 def test_wald_tests_that_cannot_be_made(scores, reason):
     k = scores.shape[1]
-    found = bands.wald_test(np.ones(k), scores, np.ones(k, dtype=bool), np.zeros(5, dtype=np.int64), seed=0)
+    found = bands.bootstrap_wald_test(
+        np.ones(k), scores, np.ones(k, dtype=bool), np.zeros(5, dtype=np.int64), seed=0
+    )
     assert np.isnan(found.p_value)
-    assert found.reason == reason
+    assert found.undefined == reason
 
 
 def test_cohorts_too_small_for_the_test_say_so():
@@ -71,9 +73,9 @@ def test_cohorts_too_small_for_the_test_say_so():
     rng = np.random.default_rng(1)
     stratum = np.repeat(np.arange(4), 2)
     scores = rng.standard_normal((8, 6))
-    found = bands.wald_test(np.ones(6), scores, np.ones(6, dtype=bool), stratum, seed=0)
+    found = bands.bootstrap_wald_test(np.ones(6), scores, np.ones(6, dtype=bool), stratum, seed=0)
     assert np.isfinite(found.statistic)
-    assert found.reason == "too few clusters in the cohorts for 6 coefficients"
+    assert found.undefined == "too few clusters in the cohorts for 6 coefficients"
 
 
 def signs(stratum: np.ndarray, seed: int, n_draws: int) -> np.ndarray:
@@ -81,7 +83,8 @@ def signs(stratum: np.ndarray, seed: int, n_draws: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     drawn = np.empty((n_draws, len(stratum)))
     for h in range(stratum.max() + 1):
-        drawn[:, stratum == h] = 2.0 * rng.integers(0, 2, (n_draws, int((stratum == h).sum()))) - 1.0
+        shape = (n_draws, int((stratum == h).sum()))
+        drawn[:, stratum == h] = 2.0 * rng.integers(0, 2, shape, dtype=np.int8) - 1.0
     return drawn
 
 
@@ -173,3 +176,61 @@ def test_same_seed_same_bits():
     stratum = np.repeat([0, 1], [250, 50])
     np.testing.assert_array_equal(sup_t_draws(scores, stratum, 3), sup_t_draws(scores, stratum, 3))
     assert (sup_t_draws(scores, stratum, 3) != sup_t_draws(scores, stratum, 4)).any()
+
+
+def test_standard_errors_from_squares_are_those_of_the_clusters():
+    scores = np.random.default_rng(10).standard_normal((30, 3))
+    scores[:, 2] *= 1e-16
+    clustering = Clustering(np.arange(30), np.zeros(30, dtype=np.int64), scale=1.0)
+    squares = np.sum(scores**2, axis=0)
+    found = clustering.standard_errors(squares)
+    np.testing.assert_allclose(found[:2], bands.standard_errors(scores[:, :2]))
+    assert found[2] == 0.0
+
+
+def test_units_that_are_their_own_clusters_are_not_copied():
+    influence = np.random.default_rng(11).standard_normal((30, 2))
+    own = Clustering(np.arange(30), np.zeros(30, dtype=np.int64), scale=1.0)
+    assert own.sums(influence) is influence
+    turned = Clustering(np.arange(30)[::-1].copy(), np.zeros(30, dtype=np.int64), scale=1.0)
+    np.testing.assert_array_equal(turned.sums(influence), influence[::-1])
+
+
+@pytest.mark.parametrize("many", [1, 1 << 40])
+def test_bands_of_huge_strata_are_those_of_the_normal_limit(monkeypatch, many):
+    """Drawn together and in single or double precision: the quantile of the largest of five independent |z|."""
+    monkeypatch.setattr(score_bootstrap, "MANY", many)
+    rng = np.random.default_rng(12)
+    stratum = np.repeat([0, 1, 2], [1_200, 1_300, 40])
+    scores = rng.standard_normal((2_540, 5))
+    assert score_bootstrap.HUGE < 1_200
+    draws = sup_t_draws(scores, stratum, 0, 4_000)
+    limit = stats.norm.ppf(0.5 + 0.95 ** (1 / 5) / 2)
+    # Four standard errors of 4,000 draws; the scores' own correlations are within 0.05.
+    assert np.mean(draws > limit) == pytest.approx(0.05, abs=4 * np.sqrt(0.0475 / 4_000))
+    same = np.repeat(scores[:, :1], 5, axis=1)
+    alone = np.mean(sup_t_draws(same, stratum, 0, 4_000) > stats.norm.ppf(0.975))
+    assert alone == pytest.approx(0.05, abs=4 * np.sqrt(0.0475 / 4_000))
+
+
+def test_more_parameters_than_clusters_are_drawn_by_signs():
+    """A stratum of 250 clusters and 300 parameters: no 300 x 300 covariance has a rank to draw from."""
+    scores = np.random.default_rng(13).standard_normal((250, 300))
+    draws = sup_t_draws(scores, np.zeros(250, dtype=np.int64), 0, 500)
+    limit = stats.norm.ppf(0.5 + 0.95 ** (1 / 300) / 2)
+    assert np.quantile(draws, 0.95) == pytest.approx(limit, abs=0.25)
+
+
+def test_a_stratum_without_influence_does_no_harm():
+    rng = np.random.default_rng(14)
+    scores = np.concatenate([rng.standard_normal((400, 4)), np.zeros((300, 4))])
+    stratum = np.repeat([0, 1], [400, 300])
+    assert np.isfinite(wald_draws(scores, stratum, 0, 200)).all()
+    assert np.isfinite(sup_t_draws(scores, stratum, 0, 200)).all()
+
+
+def test_small_strata_beside_huge_ones_are_still_recentred():
+    """Four clusters that all have one sign leave no variance; without recentring no draw could exceed two."""
+    scores = np.concatenate([np.full((4, 2), 0.5), np.zeros((1_200, 2))])
+    stratum = np.repeat([0, 1], [4, 1_200])
+    assert sup_t_draws(scores, stratum, 0, 200).max() > 100

@@ -105,6 +105,18 @@ def test_cells_and_the_way_back():
     np.testing.assert_allclose(unit_sums(panel, table, fitted), expected, atol=EXACT)
 
 
+def test_units_that_are_left_out_of_the_cells_count_for_nothing():
+    rng = np.random.default_rng(4)
+    y, cohort, weights = rng.standard_normal((6, 4)), np.array([0, -1, 1, 0, 1, -1]), rng.uniform(1, 2, 6)
+    y[cohort < 0] = 1e6
+    kept = cohort >= 0
+    cells = cell_sums(CohortPanel(y, cohort, weights, 2, origin=0.25))
+    expected = cell_sums(CohortPanel(y[kept], cohort[kept], weights[kept], 2, origin=0.25))
+    np.testing.assert_allclose(cells.means, expected.means, atol=EXACT)
+    np.testing.assert_allclose(cells.sizes, expected.sizes)
+    assert cells.scale == expected.scale == np.abs(y[kept] - 0.25).max()
+
+
 def staircase(seed: int) -> tuple[TwoWay, np.ndarray, np.ndarray, np.ndarray]:
     """Untreated rows, treated units and periods, and the treated rows' weights."""
     rng = np.random.default_rng(seed)

@@ -14,7 +14,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from liftos_pipeline.causal.diagnostics.event_path import EventPath, event_path
-from liftos_pipeline.causal.diagnostics.trend_violations import largest_violations, on_changes, with_reference
+from liftos_pipeline.causal.diagnostics.trend_violations import (
+    largest_violations,
+    on_changes,
+    together,
+    with_reference,
+)
 from liftos_pipeline.causal.inference.fixed_length import bias_variance_frontier, shortest_interval
 from liftos_pipeline.causal.inference.wald import why_singular
 from liftos_pipeline.errors import LiftosError
@@ -90,18 +95,20 @@ def relative_magnitudes(
     """
     path = _path(estimates, covariance, event_time, reference, weights, mbars, level)
     cases = largest_violations(path)
+    all_cases = together(cases)
 
     def includes_zero(mbar: float) -> bool:
-        return any(not case.rejects(np.zeros(1), mbar, 1.0 - level)[0] for case in cases)
+        doubtful = np.flatnonzero(~all_cases.surely_reject_zero(mbar, 1.0 - level))
+        return any(not cases[case].rejects(np.zeros(1), mbar, 1.0 - level)[0] for case in doubtful)
 
-    largest = max(case.violation for case in cases)
+    largest = float(all_cases.violation.max())
     rows = []
     for mbar in mbars:
         hulls = [case.hull(float(mbar), 1.0 - level) for case in cases]
         room = mbar * largest * float(np.abs(on_changes(path.weights)).sum())
         ends = min(low for low, _ in hulls), max(high for _, high in hulls)
         rows.append((float(mbar), *ends, path.estimate - room, path.estimate + room))
-    steps = np.geomspace(0.01, LARGEST_MBAR, 120)
+    steps = np.geomspace(0.01, LARGEST_MBAR, 60)
     return HonestDid(
         "relative magnitudes",
         path.estimate,

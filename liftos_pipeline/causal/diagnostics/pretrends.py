@@ -97,6 +97,21 @@ def pretrends(
     return Pretrends(joint, pd.DataFrame(rows, columns=list(_COLUMNS)))
 
 
+def detectable_slopes(
+    path: EventPath, level: float, powers: Sequence[float], degrees_of_freedom: float = math.inf
+) -> Floats:
+    """Smallest linear violations per period, in outcome units, that the joint test detects with each power.
+
+    The ``slope_joint`` of :func:`pretrends`, which see.
+
+    Returns
+    -------
+    ndarray, shape (n_powers,)
+    """
+    pre_covariance = path.covariance[: path.n_pre, : path.n_pre]
+    return np.array([_joint_slope(path, pre_covariance, level, power, degrees_of_freedom) for power in powers])
+
+
 _COLUMNS = (
     "power",
     "slope_joint",

@@ -6,6 +6,7 @@ in ``honest_did``.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -28,12 +29,15 @@ N_REFINEMENTS = 5
 
 @dataclass(frozen=True, eq=False)
 class LargestViolation:
-    """One period before treatment whose violation is taken to be the largest one, with its sign.
+    """One period before treatment whose violation is taken to be the largest one, with its sign; or several such
+    cases, along a first axis of ``violation``, ``covariances`` and ``root``.
 
     Attributes
     ----------
-    violation, estimate : float
-        The signed violation V, and the estimand's estimate W under parallel trends.
+    violation : ndarray, shape ()
+        The signed violation V.
+    estimate : float
+        The estimand's estimate W under parallel trends.
     coefficients : ndarray, shape (n_post,)
         Of the estimand on the period-to-period changes after treatment, whose variances are ``variances``, with
         ``covariances`` to V.
@@ -41,7 +45,7 @@ class LargestViolation:
         Lower Cholesky factor of the covariance of (V, W).
     """
 
-    violation: float
+    violation: Floats
     estimate: float
     coefficients: Floats
     variances: Floats
@@ -59,22 +63,31 @@ class LargestViolation:
         - ``(theta - W - Mbar V sum |L|) / sum |L_t| (below_t or above_t)``: the largest effect there is room for;
         - ``(W - theta - Mbar V sum |L|) / sum |L_t| (above_t or below_t)``: the smallest one.
         """
-        spread = self.variances + mbar**2 * self.root[0, 0] ** 2
+        spread = self.variances + mbar**2 * self.root[..., :1, 0] ** 2
         above = np.sqrt(spread - 2.0 * mbar * self.covariances)
         below = np.sqrt(spread + 2.0 * mbar * self.covariances)
         size = np.abs(self.coefficients)
         rises = self.coefficients > 0
-        high = float(size @ np.where(rises, below, above))
-        low = float(size @ np.where(rises, above, below))
-        on_violation = np.array([*(-2.0 * mbar / (above + below)), *(-mbar * size.sum() / np.array([high, low]))])
-        on_estimate = np.array([*np.zeros(len(size)), -1.0 / high, 1.0 / low])
-        linear = np.stack([on_violation, on_estimate], axis=1)
-        return linear @ np.array([self.violation, self.estimate]), -on_estimate, linear @ self.root
+        ends = np.stack([np.where(rises, below, above) @ size, np.where(rises, above, below) @ size], axis=-1)
+        on_violation = np.concatenate([-2.0 * mbar / (above + below), -mbar * size.sum() / ends], axis=-1)
+        on_estimate = np.concatenate([np.zeros_like(above), np.array([-1.0, 1.0]) / ends], axis=-1)
+        linear = np.stack([on_violation, on_estimate], axis=-1)
+        moments = on_violation * self.violation[..., None] + on_estimate * self.estimate
+        return moments, -on_estimate, linear @ self.root
 
     def rejects(self, effects: Floats, mbar: float, alpha: float) -> NDArray[np.bool_]:
         moments, slopes, loadings = self.moments(mbar)
+        nulls, covariance = moments + effects[:, None] * slopes, loadings @ loadings.T
         least_favourable = largest_normal_quantile(loadings, 1.0 - first_stage_share(alpha))
-        return rejects(moments + effects[:, None] * slopes, loadings @ loadings.T, alpha, least_favourable)
+        return rejects(nulls, covariance, alpha, least_favourable)
+
+    def surely_reject_zero(self, mbar: float, alpha: float) -> NDArray[np.bool_]:
+        """Whether an effect of zero is rejected in each of several cases even without the first stage.
+
+        The first stage costs the most, and can only make more rejections.
+        """
+        moments, _, loadings = self.moments(mbar)
+        return rejects(moments, loadings @ np.swapaxes(loadings, -1, -2), alpha, math.inf)
 
     def hull(self, mbar: float, alpha: float) -> tuple[float, float]:
         """Smallest and largest effect that is not rejected; the first stage rejects all beyond ``edges``."""
@@ -98,6 +111,16 @@ class LargestViolation:
         return ends[0], ends[1]
 
 
+def together(cases: list[LargestViolation]) -> LargestViolation:
+    """Several cases as one, along a first axis."""
+    return dataclasses.replace(
+        cases[0],
+        violation=np.stack([case.violation for case in cases]),
+        covariances=np.stack([case.covariances for case in cases]),
+        root=np.stack([case.root for case in cases]),
+    )
+
+
 def largest_violations(path: EventPath) -> list[LargestViolation]:
     """Every period before treatment, with both signs."""
     first = np.diff(with_reference(path), axis=0)
@@ -117,7 +140,7 @@ def largest_violations(path: EventPath) -> list[LargestViolation]:
             )
             found.append(
                 LargestViolation(
-                    violation=float(sign * changes[period]),
+                    violation=np.asarray(sign * changes[period]),
                     estimate=path.estimate,
                     coefficients=coefficients,
                     variances=np.diagonal(spread)[after],

@@ -34,8 +34,14 @@ _TREATMENT = {
     "treated_rows": "count(*) FILTER (treated <> 0)",
     "first_treated": "min(period) FILTER (treated <> 0)",
     "last_untreated": "max(period) FILTER (treated = 0)",
+}
+_ALL_ROWS = {
+    "n_rows": "count(*)",
+    "n_known": "count(treated)",
     "n_other": "count(*) FILTER (treated NOT IN (0, 1))",
 }
+_DENSE_KEY_BITS = 18
+"""Whole numbers of a range up to this many bits are grouped in an array, without hashing."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,7 @@ def open_parquet(path: str | Path, named: Named) -> tuple[TableRows, Index]:
 
 
 def _open(connection: duckdb.DuckDBPyConnection, source: str, shown: str, named: Named) -> tuple[TableRows, Index]:
-    connection.execute(f"SET threads = {_THREADS}")
+    connection.execute(f"SET threads = {_THREADS}; SET perfect_ht_threshold = {_DENSE_KEY_BITS}")
     types = {row[0]: row[1].split("(")[0] for row in connection.execute(f"DESCRIBE FROM {source}").fetchall()}
     require_columns(shown, named.all(), list(types))
     for role, name in named.numbers.items():
@@ -111,6 +117,13 @@ def _open(connection: duckdb.DuckDBPyConnection, source: str, shown: str, named:
     found["cluster"] = found["unit"] if named.cluster is None else plain.aggregate(["cluster"], {})
     for role, table in found.items():
         _refuse_missing(table, role)
+    whole = {name: int(n[0]) for name, n in plain.aggregate([], _ALL_ROWS).to_pydict().items()}
+    if whole["n_known"] < whole["n_rows"]:
+        raise LiftosError(
+            "a value of d in every row",
+            f"{whole['n_rows'] - whole['n_known']} of {whole['n_rows']} rows without {treatment}",
+            "Drop these rows, or state what the unknown values are before the call.",
+        )
     joins, columns = [f"{source} AS s"], {}
     small: dict[str, pa.Table] = {}
     for role in ("unit", "period") if named.cluster is None else tuple(found):
@@ -121,7 +134,7 @@ def _open(connection: duckdb.DuckDBPyConnection, source: str, shown: str, named:
     for name, table in small.items():
         rows.put(name, table)
     _refuse_outside(rows, named)
-    return rows, _index(found, has_clusters=named.cluster is not None)
+    return rows, _index(found, named.cluster is not None, is_binary=whole["n_other"] == 0)
 
 
 def _key(name: str, types: Mapping[str, str]) -> str:
@@ -157,7 +170,7 @@ def _refuse_outside(rows: TableRows, named: Named) -> None:
                 )
 
 
-def _index(found: Mapping[str, pa.Table], has_clusters: bool) -> Index:
+def _index(found: Mapping[str, pa.Table], has_clusters: bool, is_binary: bool) -> Index:
     by_unit, by_period = found["unit"], found["period"]
     unit_labels = _normal(by_unit.column("unit"), "unit")
     periods = by_period.column("period")
@@ -180,7 +193,7 @@ def _index(found: Mapping[str, pa.Table], has_clusters: bool) -> Index:
         unit_cluster=unit_cluster,
         cluster_labels=cluster_labels,
         periods_hold_clusters=periods_hold,
-        is_binary=not by_unit.column("n_other").to_numpy().any(),
+        is_binary=is_binary,
     )
 
 

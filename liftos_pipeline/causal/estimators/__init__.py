@@ -62,6 +62,7 @@ _SPECS = (
         "clustered CR1, t(G - 1); sup-t bands",
         "Schmidheiny and Siegloch (2023); Sun and Abraham (2021) on staggered adoption",
         "the treatment switches off, or unit and period effects leave the coefficients undetermined",
+        streams=True,
     ),
     EstimatorSpec(
         "staggered_did",
@@ -71,6 +72,7 @@ _SPECS = (
         "influence function, clustered; sup-t bands",
         "Callaway and Sant'Anna (2021); Sant'Anna and Zhao (2020)",
         "the treatment switches off, or there is no control unit of the kind asked for",
+        streams=True,
     ),
     EstimatorSpec(
         "imputation_did",

@@ -5,54 +5,64 @@ Reading it from a panel, and what is refused or dropped on the way, stands in ``
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from liftos_pipeline.causal.inference.bands import Clustering, WaldTest
-from liftos_pipeline.causal.panel import Panel
-from liftos_pipeline.causal.results import UNDEFINED, EffectEstimate, Inference, effect_from
+from liftos_pipeline.causal.estimators.panel_rows import rows_of
+from liftos_pipeline.causal.index import NEVER
+from liftos_pipeline.causal.inference.bands import Clustering
+from liftos_pipeline.causal.kernels.cells import Cells, CohortPanel, cell_sums
+from liftos_pipeline.causal.kernels.outcome_table import OutcomeTable
+from liftos_pipeline.causal.panel import Panel, StreamedPanel
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
 
-NEVER = 1 << 40
-"""Adoption period of a unit that is never treated: later than any other."""
 FEW_CLUSTERS = 10
 """Fewer treated, or fewer other, clusters than this bring a warning: their standard errors are too small."""
 
 
 @dataclass(frozen=True, eq=False)
 class Adoption:
-    """Rows of units that can be compared before and after adoption.
+    """Units that can be compared before and after adoption, N of them.
 
     Attributes
     ----------
-    panel : Panel
-        Without units treated in every row and units seen once.
-    period : ndarray, shape (n,)
-        Codes into ``period_labels``.
+    source : Panel
+        The caller's panel, which may still lie in its file.
+    used : ndarray of bool
+        Units of ``source`` that are neither treated in every row nor seen once.
+    period_labels : ndarray, shape (T,)
     start : ndarray, shape (N,)
-        Period code of each unit's first treated row, ``NEVER`` without one.
+        Period code of each unit's adoption, ``NEVER`` without one.
     cluster : ndarray, shape (N,)
-        Cluster of each unit.
+        Cluster of each unit, every one of 0 .. G - 1 taken.
+    n_rows : int
+    n_open : int
+        Units whose rows leave several periods of adoption open.
     warnings : tuple of str
         What was dropped, and what event time means here.
     """
 
-    panel: Panel
-    period: Integers
+    source: Panel
+    used: Booleans
     period_labels: NDArray[Any]
     start: Integers
     cluster: Integers
+    n_rows: int
+    n_open: int
     warnings: tuple[str, ...]
+
+    @cached_property
+    def panel(self) -> Panel:
+        """The rows of the units, in memory."""
+        held = self.source.held()
+        return held if self.used.all() else rows_of(held, self.used[held.unit])
 
     @cached_property
     def cohorts(self) -> Integers:
@@ -62,8 +72,7 @@ class Adoption:
     @cached_property
     def cohort(self) -> Integers:
         """Cohort of each unit, shape (N,): place in ``cohorts``."""
-        _, places = np.unique(self.start, return_inverse=True)
-        return places
+        return np.searchsorted(self.cohorts, self.start)
 
     @property
     def adopting(self) -> Integers:
@@ -79,9 +88,48 @@ class Adoption:
         return len(self.period_labels)
 
     @property
+    def n_units(self) -> int:
+        return len(self.start)
+
+    @cached_property
+    def n_clusters(self) -> int:
+        return int(self.cluster.max()) + 1
+
+    @property
     def is_balanced(self) -> bool:
         """Whether every unit is seen in every period."""
-        return self.panel.n_rows == self.panel.n_units * self.n_periods
+        return self.n_rows == self.n_units * self.n_periods
+
+    @property
+    def compresses(self) -> bool:
+        """Whether nothing but cohort and period matters: then rows are not needed."""
+        return self.is_balanced and not self.source.covariate_names and self.unit_weights is not None
+
+    @cached_property
+    def outcomes(self) -> CohortPanel:
+        """Outcomes by unit and period, where the panel compresses."""
+        weights = self.unit_weights
+        assert weights is not None
+        cohort, by_unit = np.full(len(self.used), -1), np.zeros(len(self.used))
+        cohort[self.used], by_unit[self.used] = self.cohort, weights
+        first = int(np.argmax(self.used))
+        y = (
+            OutcomeTable(self.source.rows, self.source.index)
+            if isinstance(self.source, StreamedPanel)
+            else self.source.y.reshape(len(self.used), self.n_periods)
+        )
+        return CohortPanel(y, cohort, by_unit, len(self.cohorts), float(y[first : first + 1][0, 0]))
+
+    @cached_property
+    def cells(self) -> Cells:
+        """Means of the outcomes by cohort and period, where the panel compresses."""
+        return cell_sums(self.outcomes)
+
+    @property
+    def period(self) -> Integers:
+        """Period of each row, shape (n,)."""
+        assert self.panel.period is not None
+        return self.panel.period
 
     @cached_property
     def y(self) -> Floats:
@@ -92,13 +140,15 @@ class Adoption:
     @cached_property
     def outcome_scale(self) -> float:
         """Largest distance from the outcome of the first row: what rounding errors are measured by."""
-        return float(np.max(np.abs(self.y)))
+        return self.cells.scale if self.compresses else float(np.max(np.abs(self.y)))
 
     @cached_property
     def unit_weights(self) -> Floats | None:
         """Sampling weight of each unit, shape (N,); None where weights differ within a unit."""
+        if self.source.roles.weights is None:
+            return np.ones(self.n_units)
         weights = self.panel.row_weights
-        by_unit = np.empty(self.panel.n_units)
+        by_unit = np.empty(self.n_units)
         by_unit[self.panel.unit] = weights
         return by_unit if np.array_equal(by_unit[self.panel.unit], weights) else None
 
@@ -111,8 +161,10 @@ class Adoption:
     @cached_property
     def cell_rows(self) -> Integers:
         """Rows of each cohort and period, shape (H, T)."""
-        cell = self.cohort[self.panel.unit] * self.n_periods + self.period
         shape = (len(self.cohorts), self.n_periods)
+        if self.is_balanced:
+            return np.broadcast_to(np.bincount(self.cohort)[:, None], shape).astype(np.int64)
+        cell = self.cohort[self.panel.unit] * self.n_periods + self.period
         return np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape).astype(np.int64)
 
     @cached_property
@@ -126,7 +178,7 @@ class Adoption:
     @cached_property
     def clustering(self) -> Clustering:
         """Clusters by kind: those with units of one cohort go with their likes, all others together."""
-        n_clusters, n_cohorts = self.panel.n_clusters, len(self.cohorts)
+        n_clusters, n_cohorts = self.n_clusters, len(self.cohorts)
         pairs = np.unique(self.cluster * n_cohorts + self.cohort)
         of_cluster, kind = pairs // n_cohorts, pairs % n_cohorts
         pure = np.bincount(of_cluster, minlength=n_clusters)[of_cluster] == 1
@@ -137,10 +189,13 @@ class Adoption:
 
     def clusters_in(self, cohorts: Booleans) -> Integers:
         """Distinct clusters with units of any of the chosen cohorts: (C, H) to (C,)."""
-        member = np.zeros((len(self.cohorts), self.panel.n_clusters))
+        if self.n_clusters == self.n_units:
+            count = np.zeros(len(cohorts), dtype=np.int64)
+            for chosen, size in zip(cohorts.T, np.bincount(self.cohort), strict=True):
+                count += chosen * size
+            return count
+        member = np.zeros((len(self.cohorts), self.n_clusters))
         member[self.cohort, self.cluster] = 1.0
-        if self.panel.n_clusters == self.panel.n_units:
-            return np.asarray(cohorts @ member.sum(axis=1), dtype=np.int64)
         return np.asarray(np.count_nonzero(cohorts @ member, axis=1), dtype=np.int64)
 
     def clusters_at(self, code: Integers, n_codes: int) -> Integers:
@@ -151,8 +206,13 @@ class Adoption:
         code : ndarray, shape (H, T)
             Code of each cohort and period, -1 for none.
         """
+        if self.is_balanced:
+            cohort, period = np.nonzero(code >= 0)
+            holds = np.zeros((n_codes, len(self.cohorts)), dtype=np.bool_)
+            holds[code[cohort, period], cohort] = True
+            return self.clusters_in(holds)
         by_row = code[self.cohort[self.panel.unit], self.period]
-        return distinct_clusters(by_row, n_codes, self.panel.cluster, self.panel.n_clusters)
+        return distinct_clusters(by_row, n_codes, self.panel.cluster, self.n_clusters)
 
     def too_few_clusters(self) -> str | None:
         """Why no standard error can be told, if so: one cluster alone on a side shows no variation."""
@@ -175,34 +235,6 @@ class Adoption:
             return ()
         found = " and ".join(counts)
         return (f"{found} clusters: with fewer than {FEW_CLUSTERS} clustered standard errors are too small",)
-
-    def result(
-        self,
-        method: str,
-        estimand: str,
-        estimate: float,
-        inference: Inference,
-        path: pd.DataFrame,
-        pretrend: WaldTest,
-        diagnostics: Mapping[str, object],
-        warnings: tuple[str, ...],
-    ) -> EffectEstimate:
-        """Put an estimate, its path and the test of the periods before together."""
-        facts = {
-            "pretrend_statistic": pretrend.statistic,
-            "pretrend_restrictions": pretrend.n_restrictions,
-            "pretrend_p": pretrend.p_value,
-            **diagnostics,
-        }
-        effect = effect_from(self.panel, method, estimand, estimate, inference, facts, (*self.warnings, *warnings))
-        undefined = dict(inference.undefined)
-        if pretrend.reason is not None:
-            undefined["pretrend_p"] = inference.undefined.get("std_error", pretrend.reason)
-        open_points = path.loc[path["std_error"].isna(), path.columns[0]]
-        if len(open_points) and not inference.undefined:
-            undefined["path"] = f"one treated cluster or no variation at {', '.join(map(str, open_points))}"
-        facts = {**effect.diagnostics, **({UNDEFINED: undefined} if undefined else {})}
-        return dataclasses.replace(effect, path=path, diagnostics=facts)
 
 
 def distinct_clusters(code: Integers, n_codes: int, cluster: Integers, n_clusters: int) -> Integers:

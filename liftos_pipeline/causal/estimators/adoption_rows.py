@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from typing import Any
 
@@ -10,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftos_pipeline.causal.columns import shown
-from liftos_pipeline.causal.estimators.adoption import NEVER, Adoption
+from liftos_pipeline.causal.estimators.adoption import Adoption
+from liftos_pipeline.causal.estimators.panel_rows import rows_of
+from liftos_pipeline.causal.index import NEVER, Index, adoption_dates
 from liftos_pipeline.causal.panel import Panel
 from liftos_pipeline.errors import LiftosError
 
@@ -21,66 +22,38 @@ Booleans = NDArray[np.bool_]
 def adoption_of(panel: Panel, method: str) -> Adoption:
     """Find the adoption period of each unit and the rows that can be used.
 
+    A unit adopts between its last untreated and its first treated row. Where missing rows leave several periods
+    open, it is put down to the last of the ``adoption_dates`` of all units that is among them: the fewest dates
+    that agree with the rows.
+
     Raises
     ------
     LiftosError
         No period, or text periods whose sorted order is not their order in time; a treatment that switches off; a
         unit in two clusters; no unit seen before and after adoption.
     """
-    period, labels = _periods(panel, method)
-    cluster = _unit_clusters(panel)
-    start = _starts(panel, period)
-    _refuse_switching_off(panel, period, labels, start)
-    usable, notes = _usable_units(panel)
-    if not usable.all():
-        rows = usable[panel.unit]
-        if not panel.d[rows].any():
-            raise LiftosError(
-                f"units seen before and after adoption for {method}",
-                "none: every treated unit is treated in all its rows or seen once",
-                "Add periods before the treatment.",
-            )
-        panel = rows_of(panel, rows)
-        period, labels = _periods(panel, method)
-        cluster, start = _unit_clusters(panel), _starts(panel, period)
-    warnings = (*notes, *_uncertain_starts(panel, period, start), *_uneven_periods(labels))
-    return Adoption(panel, period, labels, start, cluster, warnings)
+    _refuse_unordered_periods(panel, method)
+    compresses = panel.index.is_balanced and not panel.covariate_names and panel.roles.weights is None
+    source = panel if compresses else panel.held()
+    cluster = _unit_clusters(source)
+    _refuse_switching_off(source.index)
+    used, notes = _usable_units(source.index, method)
+    if not used.all() and not source.index.is_balanced:
+        source = rows_of(source, used[source.unit])
+        cluster, used = _unit_clusters(source), np.ones(source.n_units, dtype=np.bool_)
+    index = source.index
+    first, last = index.first_treated[used], index.last_untreated[used]
+    start, n_open = _starts(first, last)
+    cluster = np.unique(cluster[used], return_inverse=True)[1]
+    warnings = (*notes, *_open_starts(n_open), *_uneven_periods(index.period_labels))
+    n_rows = int(index.unit_rows[used].sum())
+    return Adoption(source, used, index.period_labels, start, cluster, n_rows, n_open, warnings)
 
 
-def rows_of(panel: Panel, rows: Booleans) -> Panel:
-    """The panel of some rows: units, periods and clusters without rows are gone."""
-    unit, unit_labels = _compact(panel.unit[rows], panel.unit_labels)
-    cluster, cluster_labels = _compact(panel.cluster[rows], panel.cluster_labels)
-    period, period_labels = panel.period, panel.period_labels
-    if period is not None and period_labels is not None:
-        period, period_labels = _compact(period[rows], period_labels)
-    return dataclasses.replace(
-        panel,
-        y=panel.y[rows],
-        d=panel.d[rows],
-        X=panel.X[rows],
-        Z=panel.Z[rows],
-        unit=unit,
-        unit_labels=unit_labels,
-        period=period,
-        period_labels=period_labels,
-        cluster=cluster,
-        cluster_labels=cluster_labels,
-        weights=None if panel.weights is None else panel.weights[rows],
-        propensity=None if panel.propensity is None else panel.propensity[rows],
-        row_order=panel.row_order[rows],
-    )
-
-
-def _compact(codes: Integers, labels: NDArray[Any]) -> tuple[Integers, NDArray[Any]]:
-    used = np.bincount(codes, minlength=len(labels)) > 0
-    return (np.cumsum(used) - 1)[codes], labels[used]
-
-
-def _periods(panel: Panel, method: str) -> tuple[Integers, NDArray[Any]]:
-    if panel.period is None or panel.period_labels is None:
+def _refuse_unordered_periods(panel: Panel, method: str) -> None:
+    if panel.roles.period is None:
         raise LiftosError(f"a period for {method}", "a cross-section", "Name the period column.")
-    labels = panel.period_labels
+    labels = panel.index.period_labels
     if labels.dtype.kind == "O":
         by_number = sorted(labels, key=_numbers_as_numbers)
         moved = [text for text, other in zip(labels, by_number, strict=True) if text != other]
@@ -90,7 +63,6 @@ def _periods(panel: Panel, method: str) -> tuple[Integers, NDArray[Any]]:
                 f"text, sorted {shown(labels)}",
                 "Convert them to numbers or dates, or pad the numbers with zeros.",
             )
-    return panel.period, labels
 
 
 def _numbers_as_numbers(text: str) -> list[tuple[int, str]]:
@@ -100,54 +72,62 @@ def _numbers_as_numbers(text: str) -> list[tuple[int, str]]:
 
 
 def _unit_clusters(panel: Panel) -> Integers:
-    by_unit = np.empty(panel.n_units, dtype=np.int64)
-    by_unit[panel.unit] = panel.cluster
-    moved = by_unit[panel.unit] != panel.cluster
-    if moved.any():
-        raise LiftosError(
-            "each unit in one cluster",
-            f"unit {panel.unit_labels[panel.unit[moved][0]]} in several",
-            "Cluster by something that does not change within units.",
-        )
-    return by_unit
+    if panel.index.unit_cluster is not None:
+        return panel.index.unit_cluster
+    ends = panel.rows.aggregate(["unit"], {"low": "min(cluster)", "high": "max(cluster)"})
+    moved = ends.column("low").to_numpy() != ends.column("high").to_numpy()
+    raise LiftosError(
+        "each unit in one cluster",
+        f"unit {panel.index.unit_labels[np.argmax(moved)]} in several",
+        "Cluster by something that does not change within units.",
+    )
 
 
-def _starts(panel: Panel, period: Integers) -> Integers:
-    start = np.full(panel.n_units, NEVER)
-    treated = np.flatnonzero(panel.d)[::-1]  # the last write stays: the first treated row of each unit
-    start[panel.unit[treated]] = period[treated]
-    return start
-
-
-def _refuse_switching_off(panel: Panel, period: Integers, labels: NDArray[Any], start: Integers) -> None:
-    off = np.flatnonzero((panel.d == 0) & (period > start[panel.unit]))
+def _refuse_switching_off(index: Index) -> None:
+    off = np.flatnonzero(index.last_untreated > index.first_treated)
     if len(off):
         raise LiftosError(
             "a treatment that stays on once it has begun",
-            f"{len(np.unique(panel.unit[off]))} units whose treatment switches off, first "
-            f"{panel.unit_labels[panel.unit[off[0]]]} at {labels[period[off[0]]]}",
+            f"{len(off)} units whose treatment switches off, first {index.unit_labels[off[0]]} at "
+            f"{index.period_labels[index.last_untreated[off[0]]]}",
             "Drop the rows after a treatment ends, or use did.",
         )
 
 
-def _usable_units(panel: Panel) -> tuple[Booleans, list[str]]:
-    n_rows = np.bincount(panel.unit, minlength=panel.n_units)
-    n_treated = np.bincount(panel.unit, weights=panel.d, minlength=panel.n_units)
-    once = n_rows == 1
-    always = (n_treated == n_rows) & ~once
+def _usable_units(index: Index, method: str) -> tuple[Booleans, list[str]]:
+    once = index.unit_rows == 1
+    always = (index.treated_rows == index.unit_rows) & ~once
+    used = ~(once | always)
+    if not (index.treated_rows[used] > 0).any():
+        raise LiftosError(
+            f"units seen before and after adoption for {method}",
+            "none: every treated unit is treated in all its rows or seen once",
+            "Add periods before the treatment.",
+        )
     notes = []
     if always.any():
         notes.append(f"{int(always.sum())} units treated in all their rows were dropped: they have no time before")
     if once.any():
         notes.append(f"{int(once.sum())} units seen in one period were dropped: they show no change")
-    return ~(once | always), notes
+    return used, notes
 
 
-def _uncertain_starts(panel: Panel, period: Integers, start: Integers) -> tuple[str, ...]:
-    """Treated units without a row in the period before their first treated one."""
-    first = np.flatnonzero(period == start[panel.unit])
-    n = int((period[first - 1] != period[first] - 1).sum())  # every unit has an untreated row first
-    return (f"{n} units have no row just before their first treated one, which is taken as adoption",) if n else ()
+def _starts(first: Integers, last: Integers) -> tuple[Integers, int]:
+    """Adoption period of each unit, and of how many units it is open, from the first treated and last untreated row."""
+    treated = first != NEVER
+    dates = adoption_dates(first[treated], last[treated])
+    start = first.copy()
+    start[treated] = dates[np.searchsorted(dates, first[treated], side="right") - 1]
+    return start, int(np.count_nonzero(last[treated] + 1 < first[treated]))
+
+
+def _open_starts(n_open: int) -> tuple[str, ...]:
+    if n_open == 0:
+        return ()
+    return (
+        f"{n_open} units have no row just before their first treated one: of the periods that this leaves open they "
+        "are taken to adopt in the last one in which others must have",
+    )
 
 
 def _uneven_periods(labels: NDArray[Any]) -> tuple[str, ...]:

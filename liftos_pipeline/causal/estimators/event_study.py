@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from liftos_pipeline.causal.estimators.adoption import Adoption
+from liftos_pipeline.causal.estimators.adoption_effect import adoption_effect
 from liftos_pipeline.causal.estimators.adoption_rows import adoption_of
 from liftos_pipeline.causal.estimators.event_window import BASE, EventWindow, event_window
-from liftos_pipeline.causal.inference.bands import path_with_bands, score_inference, wald_test, with_base
-from liftos_pipeline.causal.kernels.cells import CohortPanel, cell_sums, unit_sums
+from liftos_pipeline.causal.estimators.path_sensitivity import path_sensitivity
+from liftos_pipeline.causal.inference.bands import bootstrap_wald_test, path_with_bands, score_inference, with_base
+from liftos_pipeline.causal.kernels.cells import unit_sums
 from liftos_pipeline.causal.kernels.demean import TwoWay
 from liftos_pipeline.causal.kernels.within import WithinFit, independent, within_regression
 from liftos_pipeline.causal.panel import Panel
@@ -24,7 +26,12 @@ def event_study(
     The first and last event time are bins of everything beyond. ``estimate`` is the mean of the coefficients from
     event time 0 on. Standard errors are clustered with the factor G / (G - 1) * (n - 1) / (n - p), p counting
     coefficients and periods, and t(G - 1) limits. Where adoption is staggered the coefficients mix the effects of
-    cohorts and of event times. Units treated in all their rows and units seen once are dropped.
+    cohorts and of event times. Units treated in all their rows and units seen once are dropped; a unit whose missing
+    rows leave several periods of adoption open takes the last that is among the fewest dates that agree with all rows.
+
+    ``pretrend_detectable_slope`` is the linear violation of parallel trends that the periods before would have shown,
+    ``honest_did_breakdown`` how far trends may part before the effect is in doubt: both from the event times next to
+    adoption, ten to a side at most and without the bins.
 
     Parameters
     ----------
@@ -48,9 +55,9 @@ def event_study(
     """
     adoption = adoption_of(panel, "event_study")
     window = event_window(adoption, leads, lags)
-    fit = _cell_fit(adoption, window) if _compresses(adoption) else _row_fit(adoption, window)
+    fit = _cell_fit(adoption, window) if adoption.compresses else _row_fit(adoption, window)
     dropped = _judged(fit, adoption, window)
-    n_rows, k, post = adoption.panel.n_rows, len(window.times), window.times >= 0
+    n_rows, k, post = adoption.n_rows, len(window.times), window.times >= 0
     freedom = n_rows - int(fit.kept.sum()) - adoption.n_periods
     correction = (n_rows - 1) / freedom if freedom > 0 else 1.0
     reason = adoption.too_few_clusters() if freedom > 0 else "as many parameters as rows"
@@ -59,36 +66,38 @@ def event_study(
     estimate = float(coefficients[post].mean())
     inference = score_inference(estimate, scores[:, post].mean(axis=1), level, correction, reason)
     told = (adoption.clusters_at(window.code, k) > 1) & (reason is None)
-    pretrend = wald_test(coefficients[~post], scores[:, ~post], told[~post], stratum, seed, correction)
+    pretrend = bootstrap_wald_test(coefficients[~post], scores[:, ~post], told[~post], stratum, seed, correction)
     path = path_with_bands(
         "event_time", window.times, coefficients, scores, told, stratum, level, seed, correction
     )
+    unbinned = told & ~np.isin(window.times, [int(time) for time in window.bins])
+    sensitivity = path_sensitivity(window.times, coefficients, scores, unbinned, BASE, level, correction, reason)
     diagnostics: dict[str, object] = {
         "base_period": BASE,
         "bins": window.bins,
         "n_cohorts": len(adoption.adopting),
         "seed": seed,
         "standard_error": "clustered_cr1",
+        **sensitivity.facts,
     }
     warnings = (*window.warnings, *dropped, *adoption.few_clusters_warning(False), *_mixing(adoption))
-    return adoption.result(
-        "event_study", "att", estimate, inference, with_base(path, BASE), pretrend, diagnostics, warnings
+    return adoption_effect(
+        adoption,
+        "event_study",
+        "att",
+        estimate,
+        inference,
+        with_base(path, BASE),
+        pretrend,
+        diagnostics,
+        warnings,
+        sensitivity.undefined,
     )
-
-
-def _compresses(adoption: Adoption) -> bool:
-    """Whether nothing but cohort and period matters."""
-    has_covariates = bool(adoption.panel.covariate_names)
-    return adoption.is_balanced and not has_covariates and adoption.unit_weights is not None
 
 
 def _cell_fit(adoption: Adoption, window: EventWindow) -> WithinFit:
     """The regression from cohort x period cells."""
-    weights = adoption.unit_weights
-    assert weights is not None
-    y = adoption.y.reshape(adoption.panel.n_units, adoption.n_periods)
-    panel = CohortPanel(y, adoption.cohort, weights, len(adoption.cohorts))
-    cells = cell_sums(panel)
+    panel, cells = adoption.outcomes, adoption.cells
     share = cells.sizes / cells.sizes.sum()
     dummies = (window.code[:, :, None] == np.arange(len(window.times))).astype(np.float64)
     within = dummies - dummies.mean(axis=1, keepdims=True)
@@ -102,7 +111,8 @@ def _cell_fit(adoption: Adoption, window: EventWindow) -> WithinFit:
     left = cells.means - dummies @ coefficients
     level = left.mean(axis=1, keepdims=True)
     fitted = dummies @ coefficients + level + share @ (left - level)
-    return WithinFit(coefficients, weights[:, None] * unit_sums(panel, within @ inverse, fitted), kept)
+    influence = panel.weights[:, None] * unit_sums(panel, within @ inverse, fitted)
+    return WithinFit(coefficients, influence if adoption.used.all() else influence[adoption.used], kept)
 
 
 def _row_fit(adoption: Adoption, window: EventWindow) -> WithinFit:
@@ -124,7 +134,7 @@ def _judged(fit: WithinFit, adoption: Adoption, window: EventWindow) -> tuple[st
             f"{'some' if adoption.has_never_treated else 'no'} units never treated",
             "Add units that are never treated, or bin more with fewer leads or lags.",
         )
-    names = np.array(adoption.panel.covariate_names, dtype=object)[~fit.kept[k:]]
+    names = np.array(adoption.source.covariate_names, dtype=object)[~fit.kept[k:]]
     return tuple(f"covariate {name} was dropped: the effects and other columns determine it" for name in names)
 
 

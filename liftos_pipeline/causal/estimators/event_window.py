@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from liftos_pipeline.causal.estimators.adoption import NEVER, Adoption
+from liftos_pipeline.causal.estimators.adoption import Adoption
+from liftos_pipeline.causal.index import NEVER
 from liftos_pipeline.causal.kernels.demean import TwoWay
 from liftos_pipeline.causal.kernels.within import within_regression
 from liftos_pipeline.errors import LiftosError

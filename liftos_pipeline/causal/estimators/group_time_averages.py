@@ -30,24 +30,26 @@ class Averages:
         Event times; or period labels (``group``: of adoption).
     told : ndarray of bool, shape (k,)
         Points with clusters enough for a standard error.
-    estimates : ndarray, shape (k,)
-    influence : ndarray, shape (N, k)
-        Influence of each unit, with the estimation of the cohorts' weights.
-    overall : float
-    overall_influence : ndarray, shape (N,)
+    estimates : ndarray, shape (k + 1,)
+        The last is the number over all.
+    shares : sparse array, shape (C, k + 1)
+        Of the group-time effects in them.
+    deviation : ndarray, shape (H, k + 1)
+        Influence of the units of each cohort through the estimation of the cohorts' sizes, over their weight.
     """
 
     axis: str
     points: NDArray[Any]
     told: Booleans
     estimates: Floats
-    influence: Floats
-    overall: float
-    overall_influence: Floats
+    shares: Any
+    deviation: Floats
 
 
-def averages(adoption: Adoption, weights: Floats, effects: GroupTimes, aggregation: Aggregation) -> Averages:
-    """Average the group-time effects that could be computed, cohorts weighted by their units.
+def averages(
+    adoption: Adoption, weights: Floats, effects: GroupTimes, aggregation: Aggregation, taken: Booleans
+) -> Averages:
+    """Average the group-time effects that are ``taken``, shape (C,), and known, cohorts weighted by their units.
 
     ``simple`` averages over cohorts and periods from adoption on, with the path by event time; ``dynamic`` the
     event times from 0 on and ``calendar`` the calendar periods, with equal weights; ``group`` each cohort's periods,
@@ -58,62 +60,81 @@ def averages(adoption: Adoption, weights: Floats, effects: GroupTimes, aggregati
     Callaway and Sant'Anna (2021), Journal of Econometrics 225(2), section 3 and theorem 4.
     """
     plan = effects.plan
-    known = effects.known
+    known = effects.known & taken
     event_time = plan.period - adoption.cohorts[plan.cohort]
     post = known & (event_time >= 0)
     is_dynamic = aggregation in ("simple", "dynamic")
     label = event_time if is_dynamic else {"group": plan.cohort, "calendar": plan.period}[aggregation]
     members = np.flatnonzero(known if is_dynamic else post)
     points, place = np.unique(label[members], return_inverse=True)
-    path = np.zeros((len(label), len(points)))
-    path[members, place] = 1.0
-    values = np.where(known, effects.estimate, 0.0)
-    averaged = _by_size(adoption, weights, plan.cohort, np.column_stack([path, post]), values)
-    influence = effects.influence(averaged.shares) + averaged.weight_influence
-    estimates, k = averaged.estimates, len(points)
-    overall, overall_influence = float(estimates[k]), influence[:, k]
-    estimates, influence = estimates[:k], influence[:, :k]
-    if aggregation in ("dynamic", "calendar"):
-        equal = points >= 0 if is_dynamic else np.ones(k, dtype=np.bool_)
-        overall, overall_influence = float(estimates[equal].mean()), influence[:, equal].mean(axis=1)
+    k = len(points)
+    size = np.bincount(adoption.cohort, weights=weights).astype(np.float64)
+    path = _by_size(size, plan.cohort, effects.estimate, members, place, k)
+    if aggregation == "simple":
+        chosen = np.flatnonzero(post)
+        overall = _by_size(size, plan.cohort, effects.estimate, chosen, np.zeros_like(chosen), 1)
     elif aggregation == "group":
-        cohorts = _by_size(adoption, weights, points, np.ones((k, 1)), estimates)
-        overall = float(cohorts.estimates[0])
-        overall_influence = (influence @ cohorts.shares + cohorts.weight_influence)[:, 0]
+        sizes = _by_size(size, points, path.estimates, np.arange(k), np.zeros(k, dtype=np.int64), 1)
+        overall = path.combined(sizes.shares.toarray(), sizes.deviation)
+    else:
+        equal = points >= 0 if is_dynamic else np.ones(k, dtype=np.bool_)
+        overall = path.combined(equal[:, None] / equal.sum(), 0.0)
     treated = np.zeros((len(adoption.cohorts), k), dtype=np.int64)
     np.maximum.at(treated, (plan.cohort[members], place), effects.treated_clusters[members])
-    lone_control = path.T @ (effects.control_clusters < 2) > 0
+    lone_control = np.bincount(place, weights=effects.control_clusters[members] < 2, minlength=k) > 0
     told = (treated.sum(axis=0) > 1) & ~lone_control
+    whole = path.beside(overall)
     if is_dynamic:
-        return Averages("event_time", points, told, estimates, influence, overall, overall_influence)
+        return Averages("event_time", points, told, whole.estimates, whole.shares, whole.deviation)
     shown = adoption.period_labels[points if aggregation == "calendar" else adoption.cohorts[points]]
-    return Averages("period", shown, told, estimates, influence, overall, overall_influence)
+    return Averages("period", shown, told, whole.estimates, whole.shares, whole.deviation)
 
 
 @dataclass(frozen=True, eq=False)
 class _Averaged:
-    """Averages of m values: ``shares`` (m, k), ``estimates`` (k,), ``weight_influence`` (N, k)."""
+    """Averages of m values: ``shares`` sparse (m, k), ``estimates`` (k,), ``deviation`` (H, k)."""
 
-    shares: Floats
+    shares: Any
     estimates: Floats
-    weight_influence: Floats
+    deviation: Floats
+
+    def combined(self, weights: Floats, deviation: Floats | float) -> _Averaged:
+        """Weighted sums of the averages, ``weights`` (k, j); their own ``deviation`` (H, j) comes in addition."""
+        from scipy.sparse import csr_array
+
+        own = self.deviation @ weights + deviation
+        return _Averaged(csr_array(self.shares @ weights), weights.T @ self.estimates, own)
+
+    def beside(self, other: _Averaged) -> _Averaged:
+        """These averages, then the others."""
+        from scipy.sparse import hstack
+
+        return _Averaged(
+            hstack([self.shares, other.shares], format="csr"),
+            np.concatenate([self.estimates, other.estimates]),
+            np.hstack([self.deviation, other.deviation]),
+        )
 
 
-def _by_size(adoption: Adoption, weights: Floats, cohort: Integers, belongs: Floats, values: Floats) -> _Averaged:
+def _by_size(
+    size: Floats, cohort: Integers, values: Floats, members: Integers, place: Integers, n_places: int
+) -> _Averaged:
     """Average values by the size of their cohorts, with the influence of units on these sizes.
 
     Parameters
     ----------
-    cohort : ndarray, shape (m,)
+    cohort, values : ndarray, shape (m,)
         Cohort of each value.
-    belongs : ndarray, shape (m, k)
-        Whether a value belongs to an average.
+    members : ndarray, shape (j,)
+        Values that are averaged; ``place``, shape (j,), says in which of ``n_places`` averages.
     """
-    size = np.bincount(adoption.cohort, weights=weights, minlength=len(adoption.cohorts))
-    mass = size[cohort][:, None] * belongs
-    total = mass.sum(axis=0)
-    shares = mass / total
-    estimates = shares.T @ values
-    deviation = np.zeros((len(size), belongs.shape[1]))
-    np.add.at(deviation, cohort, belongs * (values[:, None] - estimates) / total)
-    return _Averaged(shares, estimates, weights[:, None] * deviation[adoption.cohort])
+    from scipy.sparse import csr_array
+
+    mass = size[cohort[members]]
+    total = np.bincount(place, weights=mass, minlength=n_places)
+    share = mass / total[place]
+    estimates = np.bincount(place, weights=share * values[members], minlength=n_places).astype(np.float64)
+    deviation = np.zeros((len(size), n_places))
+    np.add.at(deviation, (cohort[members], place), (values[members] - estimates[place]) / total[place])
+    shares = csr_array((share, (members, place)), shape=(len(values), n_places))
+    return _Averaged(shares, estimates, deviation)

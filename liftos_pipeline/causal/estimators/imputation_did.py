@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from liftos_pipeline.causal.estimators.adoption import NEVER, Adoption, distinct_clusters
+from liftos_pipeline.causal.estimators.adoption import Adoption, distinct_clusters
+from liftos_pipeline.causal.estimators.adoption_effect import adoption_effect
 from liftos_pipeline.causal.estimators.adoption_rows import adoption_of
 from liftos_pipeline.causal.estimators.event_window import refuse_below
-from liftos_pipeline.causal.inference.bands import path_with_bands, score_inference, wald_test
+from liftos_pipeline.causal.index import NEVER
+from liftos_pipeline.causal.inference.bands import bootstrap_wald_test, path_with_bands, score_inference
 from liftos_pipeline.causal.kernels.demean import TwoWay, sum_by
 from liftos_pipeline.causal.kernels.imputation import UntreatedFit, centred_effects, fit_untreated
 from liftos_pipeline.causal.kernels.within import independent, within_regression
@@ -59,7 +61,8 @@ def imputation_did(
     rows of outcome less imputation, the path that mean by event time. Standard errors are the conservative ones of
     the paper, clustered with the factor G / (G - 1) and t(G - 1) limits: effects are held against their mean in
     each cohort and period, those of a cohort with one cluster against the mean of all. Treated rows whose unit or
-    period effect no untreated row tells are left out, which renames the estimand.
+    period effect no untreated row tells are left out, which renames the estimand. A unit whose missing rows leave
+    several periods of adoption open takes the last that is among the fewest dates that agree with all rows.
 
     The path before adoption, and its test, are from the paper's regression on untreated rows alone: periods
     -leads .. -1 against all earlier ones and the never treated.
@@ -112,7 +115,7 @@ def imputation_did(
         level,
         seed,
     )
-    pretrend = wald_test(before.estimates, scores[:, :n_before], told[:n_before], stratum, seed)
+    pretrend = bootstrap_wald_test(before.estimates, scores[:, :n_before], told[:n_before], stratum, seed)
     diagnostics: dict[str, object] = {
         "n_treated_rows": len(treated.y),
         "n_untreated_rows": len(untreated.y),
@@ -121,8 +124,8 @@ def imputation_did(
         "standard_error": "conservative, clustered",
     }
     warnings = (*left_out, *dropped, *single, *not_tested, *adoption.few_clusters_warning(False))
-    effect = adoption.result(
-        "imputation_did", estimand, estimate, inference, path, pretrend, diagnostics, warnings
+    effect = adoption_effect(
+        adoption, "imputation_did", estimand, estimate, inference, path, pretrend, diagnostics, warnings
     )
     n_treated = len(np.unique(treated.unit))
     return dataclasses.replace(effect, n_rows=len(untreated.y) + len(treated.y), n_treated=n_treated)

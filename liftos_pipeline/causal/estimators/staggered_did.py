@@ -8,23 +8,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftos_pipeline.causal.estimators.adoption import Adoption
+from liftos_pipeline.causal.estimators.adoption_effect import adoption_effect
 from liftos_pipeline.causal.estimators.adoption_rows import adoption_of
 from liftos_pipeline.causal.estimators.event_window import BASE, refuse_below
-from liftos_pipeline.causal.estimators.group_time import (
-    BasePeriod,
-    ControlGroup,
-    GroupTimes,
-    from_cells,
-    from_pairs,
-    plan_of,
+from liftos_pipeline.causal.estimators.group_time import GroupTimes, UnitInfluence
+from liftos_pipeline.causal.estimators.group_time_averages import (
+    AGGREGATIONS,
+    Aggregation,
+    Averages,
+    averages,
 )
-from liftos_pipeline.causal.estimators.group_time_averages import AGGREGATIONS, Aggregation, averages
+from liftos_pipeline.causal.estimators.group_time_cells import from_cells
+from liftos_pipeline.causal.estimators.group_time_pairs import from_pairs
+from liftos_pipeline.causal.estimators.group_time_plan import BasePeriod, ControlGroup, long_leads, plan_of
+from liftos_pipeline.causal.estimators.group_time_table import covered, effect_errors, effect_rows, tested_jointly
+from liftos_pipeline.causal.estimators.path_sensitivity import WINDOW, Sensitivity, path_sensitivity
 from liftos_pipeline.causal.inference.bands import (
-    WaldTest,
+    bootstrap_wald_test,
     path_with_bands,
     score_inference,
-    standard_errors,
-    wald_test,
     with_base,
 )
 from liftos_pipeline.causal.kernels.demean import totals
@@ -35,10 +37,8 @@ from liftos_pipeline.causal.specification import one_of
 from liftos_pipeline.errors import LiftosError
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
-
-_BLOCK = 256
-"""Group-time effects whose influences are held at once."""
 
 
 def staggered_did(
@@ -56,7 +56,13 @@ def staggered_did(
     Units count in the 2 x 2 comparisons in whose two periods they are seen. With covariates each comparison is the
     traditional doubly robust one, covariates taken at the earlier of its two periods. Standard errors are those of
     the influence function, with the estimation of the cohorts' weights, clustered with the factor G / (G - 1) and
-    t(G - 1) limits. Units treated in all their rows and units seen once are dropped.
+    t(G - 1) limits. The joint test of the periods before takes the event times next to adoption, as many as have at
+    most 60 group-time effects. Units treated in all their rows and units seen once are dropped; a unit whose missing
+    rows leave several periods of adoption open takes the last that is among the fewest dates that agree with all rows.
+
+    ``dynamic`` brings the linear violation of parallel trends that the periods before would have shown, and how
+    far trends may part before the effect is in doubt (``pretrend_detectable_slope`` and ``honest_did_breakdown``),
+    from the ten event times next to adoption on each side, all compared with the last period before.
 
     Parameters
     ----------
@@ -87,35 +93,64 @@ def staggered_did(
     adoption, dropped = _without_determined_covariates(adoption_of(panel, "staggered_did"))
     weights = _refuse_unusable(adoption, control_group, anticipation)
     plan = plan_of(adoption, control_group, anticipation, base_period)
-    compresses = adoption.is_balanced and not adoption.panel.covariate_names
-    effects = (from_cells if compresses else from_pairs)(adoption, weights, plan)
-    estimand, notes = _covered(adoption, effects)
-    found = averages(adoption, weights, effects, aggregation)
-    clustering = adoption.clustering
+    is_main = np.ones(len(plan.cohort), dtype=np.bool_)
+    if aggregation == "dynamic" and base_period == "varying":
+        leads = long_leads(adoption, control_group, anticipation, WINDOW)
+        plan, is_main = plan.and_then(leads), np.append(is_main, np.zeros(len(leads.cohort), dtype=np.bool_))
+    every = (from_cells if adoption.compresses else from_pairs)(adoption, weights, plan)
+    effects = every.of(is_main)
+    estimand, notes = covered(adoption, effects)
+    found = averages(adoption, weights, every, aggregation, is_main)
+    k, clustering, base = len(found.points), adoption.clustering, BASE - anticipation
     reason = _no_inference(adoption, effects)
-    total = clustering.sums(found.overall_influence[:, None])
-    inference = score_inference(found.overall, total[:, 0], level, reason=reason)
+    tested = tested_jointly(adoption, effects, anticipation) if reason is None else np.empty(0, dtype=np.int64)
+    from_base = _from_one_base(adoption, weights, every, is_main, base) if aggregation == "dynamic" else None
+    influence, parts = _influence(every, found, tested, from_base)
+    scores, tested_scores, base_scores = (clustering.sums(part) for part in parts)
+    overall = float(found.estimates[k])
+    inference = score_inference(overall, scores[:, k], level, reason=reason)
     told = found.told & (reason is None)
-    scores = clustering.sums(found.influence)
     path = path_with_bands(
-        found.axis, found.points, found.estimates, scores, told, clustering.stratum, level, seed
+        found.axis, found.points, found.estimates[:k], scores[:, :k], told, clustering.stratum, level, seed
     )
     if base_period == "universal" and found.axis == "event_time":
-        path = with_base(path, BASE - anticipation)
-    rows, pretrend = _group_times(adoption, effects, anticipation, reason, seed)
+        path = with_base(path, base)
+    pretrend = bootstrap_wald_test(
+        effects.estimate[tested],
+        tested_scores,
+        np.ones(len(tested), dtype=np.bool_),
+        clustering.stratum,
+        seed,
+    )
+    std_error = effect_errors(adoption, effects, influence, reason)
+    sensitivity = Sensitivity({}, {})
+    if from_base is not None:
+        sensitivity = path_sensitivity(
+            from_base.points, from_base.estimates[:-1], base_scores, from_base.told, base, level, reason=reason
+        )
     diagnostics: dict[str, object] = {
-        "group_times": rows,
+        "group_times": effect_rows(adoption, effects, std_error),
         "aggregation": aggregation,
         "control_group": control_group,
         "anticipation": anticipation,
         "base_period": base_period,
-        "comparison": "doubly robust" if adoption.panel.covariate_names else "difference of mean changes",
+        "comparison": "doubly robust" if adoption.source.covariate_names else "difference of mean changes",
         "seed": seed,
         "standard_error": "influence function, clustered",
+        **sensitivity.facts,
     }
     warnings = (*dropped, *notes, *adoption.few_clusters_warning(control_group == "never_treated"))
-    return adoption.result(
-        "staggered_did", estimand, found.overall, inference, path, pretrend, diagnostics, warnings
+    return adoption_effect(
+        adoption,
+        "staggered_did",
+        estimand,
+        overall,
+        inference,
+        path,
+        pretrend,
+        diagnostics,
+        warnings,
+        sensitivity.undefined,
     )
 
 
@@ -125,7 +160,7 @@ def _refuse_unusable(adoption: Adoption, control_group: ControlGroup, anticipati
     if control_group == "never_treated" and not adoption.has_never_treated:
         raise LiftosError(
             "never treated units",
-            f"{adoption.panel.n_units} units that are all treated at some time",
+            f"{adoption.n_units} units that are all treated at some time",
             "Use control_group='not_yet_treated'.",
         )
     if adoption.unit_weights is None:
@@ -137,6 +172,8 @@ def _refuse_unusable(adoption: Adoption, control_group: ControlGroup, anticipati
 
 def _without_determined_covariates(adoption: Adoption) -> tuple[Adoption, tuple[str, ...]]:
     """Drop covariates that the period and the covariates before them determine."""
+    if not adoption.source.covariate_names:
+        return adoption, ()
     panel = adoption.panel
     n_rows = np.bincount(adoption.period)[:, None]
     means = totals(panel.X, adoption.period, np.ones(panel.n_rows), adoption.n_periods) / n_rows
@@ -149,25 +186,7 @@ def _without_determined_covariates(adoption: Adoption) -> tuple[Adoption, tuple[
     notes = tuple(
         f"covariate {name} was dropped: the period and other columns determine it" for name in names[~kept]
     )
-    return dataclasses.replace(adoption, panel=used), notes
-
-
-def _covered(adoption: Adoption, effects: GroupTimes) -> tuple[str, tuple[str, ...]]:
-    """Name of what is averaged, and what is not part of it."""
-    plan = effects.plan
-    post = plan.period >= adoption.cohorts[plan.cohort]
-    n_known = int((post & effects.known).sum())
-    n_post = int((adoption.n_periods - adoption.adopting).sum())
-    missing = {**effects.reasons, "no cohort to compare with or no period before": n_post - int(post.sum())}
-    why = "; ".join(f"{count} times {reason}" for reason, count in missing.items() if count)
-    if n_known == 0:
-        raise LiftosError(
-            "a group-time effect that can be computed",
-            f"none of {n_post}: {why}",
-            "Add periods or untreated units, or use fewer covariates.",
-        )
-    notes = (f"group-time effects that could not be computed were left out: {why}",) if why else ()
-    return ("att" if n_known == n_post else f"att over {n_known} of {n_post} group-times"), notes
+    return dataclasses.replace(adoption, source=used, used=np.ones(used.n_units, dtype=np.bool_)), notes
 
 
 def _no_inference(adoption: Adoption, effects: GroupTimes) -> str | None:
@@ -178,36 +197,28 @@ def _no_inference(adoption: Adoption, effects: GroupTimes) -> str | None:
     return f"{n_lone} group-time effects rest on one control cluster; at least 2 are needed" if n_lone else None
 
 
-def _group_times(
-    adoption: Adoption, effects: GroupTimes, anticipation: int, reason: str | None, seed: int
-) -> tuple[list[dict[str, object]], WaldTest]:
-    """Every group-time effect with its standard error, and the joint test of those before anticipation."""
-    plan, n_effects = effects.plan, len(effects.estimate)
-    told = effects.told & (reason is None)
-    before = told & (plan.period < adoption.cohorts[plan.cohort] - anticipation)
-    std_error = np.full(n_effects, np.nan)
-    kept = []
-    for first in range(0, n_effects, _BLOCK):
-        block = np.arange(first, min(first + _BLOCK, n_effects))
-        single = np.zeros((n_effects, len(block)))
-        single[block, block - first] = effects.known[block]
-        scores = adoption.clustering.sums(effects.influence(single))
-        std_error[block] = standard_errors(scores)
-        kept.append(scores[:, before[block]])
-    std_error[~told] = np.nan
-    pretrend = wald_test(
-        effects.estimate[before], np.hstack(kept), before[before], adoption.clustering.stratum, seed
-    )
-    labels = adoption.period_labels.tolist()
-    rows: list[dict[str, object]] = [
-        {
-            "group": labels[adoption.cohorts[cohort]],
-            "period": labels[period],
-            "estimate": float(estimate),
-            "std_error": float(error),
-        }
-        for cohort, period, estimate, error in zip(
-            plan.cohort, plan.period, effects.estimate, std_error, strict=True
-        )
-    ]
-    return rows, pretrend
+def _from_one_base(
+    adoption: Adoption, weights: Floats, every: GroupTimes, is_main: Booleans, base: int
+) -> Averages:
+    """Averages by event time, all of them against the same period before adoption."""
+    event_time = every.plan.period - adoption.cohorts[every.plan.cohort]
+    varying = is_main & (event_time < base) & ~is_main.all()
+    return averages(adoption, weights, every, "dynamic", ~varying)
+
+
+def _influence(
+    every: GroupTimes, found: Averages, tested: Integers, from_base: Averages | None
+) -> tuple[UnitInfluence, tuple[Floats, Floats, Floats]]:
+    """Influence of the units on the averages, on the effects that are tested, and on those from one base."""
+    from scipy.sparse import csr_array, hstack
+
+    n_effects, n_cohorts = len(every.estimate), len(found.deviation)
+    alone = csr_array((np.ones(len(tested)), (tested, np.arange(len(tested)))), shape=(n_effects, len(tested)))
+    shares, added = [found.shares, alone], [found.deviation, np.zeros((n_cohorts, len(tested)))]
+    if from_base is not None:
+        shares.append(from_base.shares[:, :-1])
+        added.append(from_base.deviation[:, :-1])
+    influence = every.influence(hstack(shares, format="csr"), np.hstack(added))
+    n_averages = len(found.estimates)
+    averaged, singles, rest = np.split(influence.values, [n_averages, n_averages + len(tested)], axis=1)
+    return influence, (averaged, singles, rest)

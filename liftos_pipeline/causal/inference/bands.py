@@ -1,4 +1,4 @@
-"""Joint inference on several parameters from the influences of clusters: covariance, Wald test, sup-t bands.
+"""Joint inference on several parameters from the influences of clusters: covariance, bootstrap Wald test, sup-t bands.
 
 A parameter's error is about the sum of its clusters' influences. The covariance carries G / (G - 1), pointwise
 limits are t(G - 1); bands and joint tests are referred to the bootstrap of ``score_bootstrap``.
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from liftos_pipeline.causal.inference.covariance import ROUNDING, clustered_variance, limits, without_inference
 from liftos_pipeline.causal.inference.score_bootstrap import sup_t_draws, wald_draws
+from liftos_pipeline.causal.inference.wald import WaldTest
 from liftos_pipeline.causal.results import Inference
 
 Floats = NDArray[np.float64]
@@ -46,23 +47,31 @@ class Clustering:
 
     def sums(self, influence: Floats) -> Floats:
         """Influences by cluster, (N, k) to (G, k). Columns that are rounding errors are set to zero."""
-        order = np.argsort(self.cluster, kind="stable")
-        summed: Floats = influence[order]
-        if len(self.stratum) < len(order):
-            first = np.flatnonzero(np.diff(self.cluster[order], prepend=-1))
-            summed = np.add.reduceat(summed, first, axis=0)
-        summed[:, np.sqrt(np.sum(summed**2, axis=0)) <= ROUNDING * self.scale] = 0.0
-        return summed
+        summed = influence
+        if not np.array_equal(self.cluster, np.arange(len(self.stratum))):
+            order = np.argsort(self.cluster, kind="stable")
+            summed = influence[order]
+            if len(self.stratum) < len(order):
+                first = np.flatnonzero(np.diff(self.cluster[order], prepend=-1))
+                summed = np.add.reduceat(summed, first, axis=0)
+        noise = np.sqrt(sums_of_squares(summed)) <= ROUNDING * self.scale
+        return np.where(noise, 0.0, summed) if noise.any() else summed
+
+    def standard_errors(self, squares: Floats) -> Floats:
+        """Standard errors of k parameters from the sums of their units' squared influences, both of shape (k,).
+
+        Only where every unit is its own cluster; sums that are rounding errors give zero.
+        """
+        n_clusters = len(self.stratum)
+        told = np.where(np.sqrt(squares) <= ROUNDING * self.scale, 0.0, squares)
+        errors: Floats = np.sqrt(n_clusters / (n_clusters - 1) * told)
+        return errors
 
 
-@dataclass(frozen=True)
-class WaldTest:
-    """Test that several parameters are all zero. NaN with ``reason`` where it cannot be made."""
-
-    statistic: float
-    n_restrictions: int
-    p_value: float
-    reason: str | None = None
+def sums_of_squares(columns: Floats) -> Floats:
+    """Of each column, (n, k) to (k,)."""
+    squares: Floats = np.einsum("nk,nk->k", columns, columns)
+    return squares
 
 
 def joint_covariance(scores: Floats, correction: float = 1.0) -> Floats:
@@ -87,7 +96,7 @@ def joint_covariance(scores: Floats, correction: float = 1.0) -> Floats:
 def standard_errors(scores: Floats, correction: float = 1.0) -> Floats:
     """Roots of the diagonal of :func:`joint_covariance`, shape (k,)."""
     n_clusters = len(scores)
-    errors: Floats = np.sqrt(correction * n_clusters / (n_clusters - 1) * np.sum(scores**2, axis=0))
+    errors: Floats = np.sqrt(correction * n_clusters / (n_clusters - 1) * sums_of_squares(scores))
     return errors
 
 
@@ -105,10 +114,12 @@ def score_inference(
     return limits(estimate, std_error, level, n_clusters, float(n_clusters - 1))
 
 
-def wald_test(
+def bootstrap_wald_test(
     estimates: Floats, scores: Floats, told: Booleans, stratum: Integers, seed: int, correction: float = 1.0
 ) -> WaldTest:
-    """Test that q parameters are all zero, clustered, by the bootstrap of their scores.
+    """Wald test that q parameters are all zero, referred to the bootstrap of their clusters' scores.
+
+    Its degrees of freedom are NaN: there are none.
 
     Parameters
     ----------
@@ -125,20 +136,25 @@ def wald_test(
     estimates, scores = estimates[told], scores[:, told]
     n_clusters, q = scores.shape
     if q == 0:
-        return WaldTest(math.nan, 0, math.nan, "no period before that could be tested")
+        return _no_test(0, "no period before that could be tested")
     if q >= n_clusters:
-        return WaldTest(math.nan, q, math.nan, f"{q} coefficients need more than {n_clusters} clusters")
+        return _no_test(q, f"{q} coefficients need more than {n_clusters} clusters")
     covariance = joint_covariance(scores, correction)
     scale = np.sqrt(np.diag(covariance))
     if not np.all(scale > ROUNDING * np.abs(estimates)):
-        return WaldTest(math.nan, q, math.nan, "coefficients without sampling variation")
+        return _no_test(q, "coefficients without sampling variation")
     if np.linalg.eigvalsh(covariance / np.outer(scale, scale))[0] < SINGULAR:
-        return WaldTest(math.nan, q, math.nan, "the covariance of the coefficients is singular")
+        return _no_test(q, "the covariance of the coefficients is singular")
     statistic = float(estimates @ np.linalg.solve(covariance, estimates))
     draws = wald_draws(scores / scale, stratum, seed)
     if np.mean(np.isinf(draws)) > 0.5:
-        return WaldTest(statistic, q, math.nan, f"too few clusters in the cohorts for {q} coefficients")
-    return WaldTest(statistic, q, float((1 + np.sum(draws >= statistic)) / (1 + len(draws))))
+        return WaldTest(statistic, q, math.nan, math.nan, f"too few clusters in the cohorts for {q} coefficients")
+    p_value = float((1 + np.sum(draws >= statistic)) / (1 + len(draws)))
+    return WaldTest(statistic, q, math.nan, p_value)
+
+
+def _no_test(n_restrictions: int, reason: str) -> WaldTest:
+    return WaldTest(math.nan, n_restrictions, math.nan, math.nan, reason)
 
 
 def sup_t_critical_value(scores: Floats, stratum: Integers, level: float, seed: int) -> float:
@@ -192,7 +208,8 @@ def path_with_bands(
         std_error[told] = found[told]
         margin = float(special.stdtrit(n_clusters - 1, 0.5 + level / 2))
     if told.any():
-        band = sup_t_critical_value(scores[:, told], stratum, level, seed)
+        shown = scores if told.all() else scores[:, told]
+        band = sup_t_critical_value(shown, stratum, level, seed)
     return pd.DataFrame(
         {
             name: points,
@@ -208,5 +225,7 @@ def path_with_bands(
 
 def with_base(path: pd.DataFrame, event_time: int) -> pd.DataFrame:
     """The path with its base period, where estimate and error are zero by construction."""
-    base = pd.DataFrame([dict.fromkeys(path.columns, 0.0)]).astype(path.dtypes).assign(event_time=event_time)
-    return pd.concat([path, base]).sort_values("event_time", ignore_index=True)
+    place = int(np.searchsorted(path["event_time"], event_time))
+    zeros = {name: np.insert(path[name].to_numpy(), place, 0) for name in path.columns}
+    zeros["event_time"][place] = event_time
+    return pd.DataFrame(zeros)

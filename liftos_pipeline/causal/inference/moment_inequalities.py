@@ -28,8 +28,8 @@ def rejects(moments: Floats, covariance: Floats, alpha: float, least_favourable:
     ----------
     moments : ndarray, shape (n, m)
         One row per null.
-    covariance : ndarray, shape (m, m)
-        Covariance of the moments, the same under every null.
+    covariance : ndarray, shape (m, m) or (n, m, m)
+        Covariance of the moments, the same under every null or one for each.
     alpha : float
         Size.
     least_favourable : float
@@ -47,10 +47,12 @@ def rejects(moments: Floats, covariance: Floats, alpha: float, least_favourable:
     """
     binding = np.argmax(moments, axis=1)
     largest = np.take_along_axis(moments, binding[:, None], axis=1)[:, 0]
-    variances = np.diagonal(covariance)
-    moves = variances[binding] > NO_VARIANCE * variances.max(initial=0.0)
-    variance = np.where(moves, variances[binding], 1.0)
-    slopes = covariance[binding] / variance[:, None]
+    each = np.broadcast_to(covariance, (len(moments), *covariance.shape[-2:]))
+    variances = np.diagonal(each, axis1=1, axis2=2)
+    chosen = np.arange(len(moments)), binding
+    moves = variances[chosen] > NO_VARIANCE * variances.max(axis=1, initial=0.0)
+    variance = np.where(moves, variances[chosen], 1.0)
+    slopes = each[chosen] / variance[:, None]
     rest = moments - slopes * largest[:, None]
     gap = 1.0 - slopes
     with np.errstate(divide="ignore", invalid="ignore"):

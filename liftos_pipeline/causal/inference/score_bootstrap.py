@@ -19,6 +19,12 @@ Integers = NDArray[np.int64]
 N_DRAWS = 1_000
 LARGE = 200
 """Clusters from which on a stratum's sums are drawn from their normal limit."""
+HUGE = 1_000
+"""Clusters from which on recentring moves the limits of a band by less than half a percent, and is left out."""
+JITTER = 1e-5
+"""Share of its variance that each parameter gets on its own, so that every covariance has a Cholesky factor."""
+MANY = 1 << 20
+"""Entries from which on bands are drawn in single precision; draws tell their quantiles to three digits."""
 SINGULAR = 1e-9
 _CHUNK_ENTRIES = 1 << 22
 
@@ -39,8 +45,10 @@ def sup_t_draws(scores: Floats, stratum: Integers, seed: int, n_draws: int = N_D
     (2012), Journal of Econometric Methods 1(1): bootstrap of scores.
     """
     n_clusters = len(scores)
-    rescale = _recentring(stratum)
-    kinds = _kinds(scores / np.sqrt(np.sum(scores**2, axis=0)), stratum)
+    stratum, rescale = _merged(stratum)
+    scaled = np.empty(scores.shape, dtype=np.float32 if scores.size > MANY else np.float64)
+    np.divide(scores, np.sqrt(np.einsum("gk,gk->k", scores, scores)), out=scaled, casting="same_kind")
+    kinds = _kinds(scaled, stratum)
     largest = []
     for sums in _stratum_sums(kinds, seed, n_draws):
         variance = 1.0 - np.einsum("bhk,h->bk", sums**2, rescale)
@@ -58,11 +66,10 @@ def wald_draws(scores: Floats, stratum: Integers, seed: int, n_draws: int = N_DR
         Of full column rank.
     """
     n_clusters = len(scores)
-    kinds = _kinds(scores, stratum)
     root = np.sqrt(_recentring(stratum))
-    lower = np.linalg.cholesky(np.sum([kind.gram for kind in kinds], axis=0, dtype=np.float64))
+    whitened = scores @ np.linalg.inv(np.linalg.cholesky(scores.T @ scores)).T
     found = []
-    for sums in _stratum_sums([kind.whitened(lower) for kind in kinds], seed, n_draws):
+    for sums in _stratum_sums(_kinds(whitened, stratum), seed, n_draws):
         # The recentred covariance is I - sum_h r_h^2 s_h s_h': its inverse needs the H x H products only.
         products = np.matmul(sums, sums.transpose(0, 2, 1))
         left = np.eye(len(root)) - root * products * root[:, None]
@@ -81,29 +88,42 @@ def _recentring(stratum: Integers) -> Floats:
     return np.where(sizes > 1, 1.0 / np.maximum(sizes, 1), 0.0)
 
 
+def _merged(stratum: Integers) -> tuple[Integers, Floats]:
+    """Strata with the huge ones made one, and the recentring of each: none of that one."""
+    sizes = np.bincount(stratum)
+    code = np.where(sizes >= HUGE, len(sizes), np.arange(len(sizes)))
+    _, merged = np.unique(code[stratum], return_inverse=True)
+    rescale = _recentring(merged)
+    if (sizes >= HUGE).any():
+        rescale[-1] = 0.0
+    return merged, rescale
+
+
 @dataclass(frozen=True, eq=False)
 class _Kind:
-    """Scores of one stratum: its rows, or, for a large one, only their cross-products."""
+    """Scores of one stratum, shape (m, k)."""
 
-    gram: Floats
-    rows: Floats | None
+    scores: NDArray[np.floating]
 
-    def whitened(self, lower: Floats) -> _Kind:
-        """The scores times the inverse of ``lower`` transposed."""
-        inverse: Floats = np.linalg.inv(lower).T.astype(np.float64)
-        return _Kind(inverse.T @ self.gram @ inverse, None if self.rows is None else self.rows @ inverse)
+    @property
+    def is_limit(self) -> bool:
+        """Whether sums are drawn from their normal limit."""
+        n_clusters, k = self.scores.shape
+        return bool(n_clusters > max(LARGE, k))
 
-    def factor(self) -> Floats:
-        """What random signs, or for a large stratum standard normals, are multiplied with: (m, k)."""
-        if self.rows is not None:
-            return self.rows
-        values, vectors = np.linalg.eigh(self.gram)
-        return np.asarray(np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T)
+    def factor(self) -> NDArray[np.floating]:
+        """What random signs, or in the limit standard normals, are multiplied with: shape (m, k) or (k, k)."""
+        if not self.is_limit:
+            return self.scores
+        gram = (self.scores.T @ self.scores).astype(np.float64)
+        gram[np.diag_indices_from(gram)] += JITTER * np.trace(gram) / len(gram) + np.finfo(np.float64).tiny
+        return np.linalg.cholesky(gram).T.astype(self.scores.dtype)
 
 
-def _kinds(scores: Floats, stratum: Integers) -> list[_Kind]:
-    parts = [scores[stratum == h] for h in range(int(stratum.max()) + 1)]
-    return [_Kind(part.T @ part, None if len(part) > LARGE else part) for part in parts]
+def _kinds(scores: NDArray[np.floating], stratum: Integers) -> list[_Kind]:
+    if stratum.max() == 0:
+        return [_Kind(scores)]
+    return [_Kind(scores[stratum == h]) for h in range(int(stratum.max()) + 1)]
 
 
 def _stratum_sums(kinds: list[_Kind], seed: int, n_draws: int) -> Iterator[Floats]:
@@ -117,6 +137,11 @@ def _stratum_sums(kinds: list[_Kind], seed: int, n_draws: int) -> Iterator[Float
         sums = np.empty((size, len(kinds), k))
         for h, factor in enumerate(factors):
             shape = (size, len(factor))
-            drawn = rng.standard_normal(shape) if kinds[h].rows is None else 2.0 * rng.integers(0, 2, shape) - 1.0
+            if kinds[h].is_limit:
+                drawn = rng.standard_normal(shape, dtype=factor.dtype)
+            else:
+                drawn = np.where(
+                    rng.integers(0, 2, shape, dtype=np.int8), factor.dtype.type(1), factor.dtype.type(-1)
+                )
             sums[:, h] = drawn @ factor
         yield sums

@@ -1,4 +1,4 @@
-"""Joint Wald test of several estimates."""
+"""Joint Wald test of several estimates with a known covariance; ``bands`` has the one that bootstraps scores."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class WaldTest:
     """Test that ``n_restrictions`` estimates are all zero.
 
     ``statistic`` is ``b' V^-1 b``. ``degrees_of_freedom`` of the denominator are infinite where chi-square limits
-    were used. ``undefined`` says why statistic and p-value are NaN, None where they are not.
+    were used, NaN where the statistic was bootstrapped. ``undefined`` says why statistic and p-value are NaN, None
+    where they are not.
     """
 
     statistic: float
