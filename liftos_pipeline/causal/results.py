@@ -48,7 +48,9 @@ class EffectEstimate:
     n_rows, n_units, n_treated, n_clusters : int
         Rows, units, treated units and clusters behind the estimate.
     diagnostics : mapping
-        ``undefined``: field to reason. ``refused``: why the estimate must not be used, absent if it may.
+        ``undefined``: field or entry to reason. ``refused``: why the estimate must not be used, absent if it may.
+        ``outcome``, ``treatment``: names of the columns. ``balance``, ``overlap_histogram`` and ``group_times``,
+        where a method has them, are what :meth:`plot` draws below the effect.
     path : DataFrame or None
         event_time (or period), estimate, std_error, ci_low, ci_high, band_low, band_high.
     weights : DataFrame or None
@@ -89,21 +91,13 @@ class EffectEstimate:
 
     def summary(self) -> str:
         """A few lines for a person."""
-        percent = f"{100 * self.level:g} %"
-        lines = [
-            f"{self.method} ({self.estimand.upper()}): {self.estimate:.6g}",
-            f"  standard error {self.std_error:.6g}, {percent} interval [{self.ci_low:.6g}, {self.ci_high:.6g}], "
-            f"p {self.p_value:.3g}",
-            f"  {self.n_rows} rows, {self.n_units} units ({self.n_treated} treated), {self.n_clusters} clusters",
-        ]
-        if self.refused is not None:
-            lines.append(f"  REFUSED: {self.refused}")
-        lines += [f"  undefined {name}: {reason}" for name, reason in self.undefined.items()]
-        lines += [f"  warning: {warning}" for warning in self.warnings]
-        return "\n".join(lines)
+        from liftos_pipeline.causal.summary import describe
+
+        return describe(self)
 
     def to_row(self) -> dict[str, object]:
-        """One flat row; NaN becomes None, ``diagnostics`` is strict JSON."""
+        """One flat row; NaN becomes None, an infinite number ``"Infinity"`` or ``"-Infinity"``; ``diagnostics`` is
+        strict JSON with null and the same words."""
         names = ("method", "estimand", "estimate", "std_error", "ci_low", "ci_high", "level", "p_value")
         counts = ("n_rows", "n_units", "n_treated", "n_clusters")
         row = {name: _known(getattr(self, name)) for name in (*names, *counts)}
@@ -114,7 +108,8 @@ class EffectEstimate:
         return row
 
     def plot(self) -> Figure:
-        """The path over time where there is one, else the estimate with its interval."""
+        """The path over time where there is one, else the estimate with its interval; below it covariate balance,
+        overlap of propensity scores and group-time effects, as far as the method has them."""
         from liftos_pipeline.causal.plots import plot_effect
 
         return plot_effect(self)
@@ -131,8 +126,11 @@ def effect_from(
 ) -> EffectEstimate:
     """Put an estimate, its inference and the panel's counts together."""
     facts: dict[str, object] = {**diagnostics, "degrees_of_freedom": inference.degrees_of_freedom}
-    if inference.undefined:
-        facts[UNDEFINED] = dict(inference.undefined)
+    facts |= {"outcome": panel.roles.outcome, "treatment": panel.roles.treatment}
+    reasons = facts.pop(UNDEFINED, {})
+    undefined = {**inference.undefined, **(reasons if isinstance(reasons, Mapping) else {})}
+    if undefined:
+        facts[UNDEFINED] = undefined
     refused = facts.get(REFUSED)
     alarm = () if refused is None else (f"refused: {refused}",)
     return EffectEstimate(
@@ -178,11 +176,13 @@ class Detection:
 
 
 def _known(value: object) -> object:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if not isinstance(value, float) or math.isfinite(value):
+        return value
+    return None if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 def _plain(value: object) -> object:
-    """Nested mappings and arrays as JSON types; what is not finite becomes null."""
+    """Nested mappings and arrays as JSON types; NaN becomes null, infinity a word."""
     if isinstance(value, Mapping):
         return {str(key): _plain(entry) for key, entry in value.items()}
     if isinstance(value, np.ndarray):

@@ -152,7 +152,7 @@ def test_one_treated_unit_has_an_estimate_and_no_standard_error():
     result = estimate("difference_in_means", panel_of(frame))
     assert result.estimate == pytest.approx(frame["y"][0] - frame["y"][1:].mean(), abs=1e-12)
     assert math.isnan(result.std_error)
-    assert set(result.undefined) == {"std_error", "ci_low", "ci_high", "p_value"}
+    assert set(result.undefined) == {"std_error", "ci_low", "ci_high", "p_value", "e_value_limit"}
     assert result.undefined["std_error"] == "1 treated unit; at least 2 are needed"
 
 

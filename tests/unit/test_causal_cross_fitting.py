@@ -77,9 +77,8 @@ def test_files_give_what_frames_give(tmp_path, method, kind, roles):
             assert getattr(found, name) == getattr(held, name)
         for name in ("ess_treated", "ess_control", "ess_control_clusters", "share_inside", "trimmed_share"):
             assert found.diagnostics[name] == pytest.approx(held.diagnostics[name], rel=SAME)
-        for ours, theirs in zip(found.diagnostics["balance"], held.diagnostics["balance"], strict=True):
-            assert ours.pop("covariate") == theirs.pop("covariate")
-            assert ours == pytest.approx(theirs, rel=1e-7, abs=SAME)
+        ours, theirs = (pd.DataFrame(each.diagnostics["balance"]) for each in (found, held))
+        pd.testing.assert_frame_equal(ours, theirs, rtol=1e-7, atol=SAME)
     assert "_held" not in panel.__dict__
 
 
@@ -124,10 +123,10 @@ def test_overlap_is_that_of_the_rows_that_stay():
     for arm, name in ((0, "control"), (1, "treated")):
         assert found[f"score_min_{name}"] == e[stays & (d == arm)].min()
         assert found[f"score_max_{name}"] == e[stays & (d == arm)].max()
-    counts, _ = np.histogram(e[stays & (d == 1)], bins=20, range=(0.0, 1.0))
-    assert found["overlap_histogram"]["treated"] == pytest.approx(counts / counts.sum())
-    counts, _ = np.histogram(e[stays & (d == 0)], bins=20, range=(0.0, 1.0))
-    assert found["overlap_histogram"]["untreated"] == pytest.approx(counts / counts.sum())
+    for arm, name in ((0, "control"), (1, "treated")):
+        counts, edges = np.histogram(e[stays & (d == arm)], bins=40, range=(0.0, 1.0))
+        assert found["overlap_histogram"][name] == counts.tolist()
+        np.testing.assert_allclose(found["overlap_histogram"]["edges"], edges)
 
 
 @pytest.mark.parametrize("method", ["doubly_robust", "ipw"])
@@ -159,20 +158,6 @@ def test_learned_outcome_models_enter_the_score(monkeypatch, estimand):
         parts = (d - e) ** 2 * (m1 - m0) + d * (1 - e) * (y - m1) - (1 - d) * e * (y - m0)
         theta = parts.sum() / ((d - e) ** 2).sum()
     assert found.estimate == pytest.approx(theta, rel=1e-8)
-
-
-def test_balance_is_judged_by_the_weights():
-    panel = Panel.from_frame(world(), **ROLES, propensity="e")
-    found = {entry["covariate"]: entry for entry in estimate("ipw", panel, estimand="att").diagnostics["balance"]}
-    e, d = panel.propensity, panel.d == 1
-    for place, name in enumerate(panel.covariate_names):
-        x = panel.X[:, place]
-        spread = np.sqrt((x[d].var() + x[~d].var()) / 2)
-        control = np.average(x[~d], weights=(e / (1 - e))[~d])
-        assert found[name]["smd_before"] == pytest.approx((x[d].mean() - x[~d].mean()) / spread)
-        assert found[name]["smd_after"] == pytest.approx((x[d].mean() - control) / spread, abs=SAME)
-        assert found[name]["variance_ratio_before"] == pytest.approx(x[d].var() / x[~d].var())
-    assert abs(found["x0"]["smd_after"]) < abs(found["x0"]["smd_before"]) / 4
 
 
 def test_fits_arrive_from_far_away(monkeypatch):

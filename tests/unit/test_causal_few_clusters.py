@@ -16,6 +16,7 @@ from liftos_pipeline.causal.inference.few_clusters import (
     least_squares,
 )
 from liftos_pipeline.causal.inference.wild_bootstrap import POINTS, wild_cluster_bootstrap
+from liftos_pipeline.causal.kernels.normal_equations import generalised_inverses, unit_diagonal
 from liftos_pipeline.errors import LiftosError
 
 D = 1
@@ -229,3 +230,11 @@ def test_standard_error_beside_the_bootstrap_is_cr1():
     found = wild_cluster_bootstrap(cross_products(X, y, g), D, 0.95, seed=0, correction=correction)
     cr1 = math.sqrt(8 / 7 * correction * (bread @ scores.T @ scores @ bread)[D, D])
     assert found.inference.std_error == pytest.approx(cr1, rel=1e-10)
+
+
+def test_what_is_left_of_a_column_is_measured_by_the_whole():
+    """Rounding that is all there is beside no other column does not identify a coefficient."""
+    total = np.array([[4.0]])
+    inverses, identified = generalised_inverses(np.array([[[4e-14]], [[1.0]]]), unit_diagonal(total))
+    assert identified[:, 0].tolist() == [False, True]
+    assert inverses[:, 0, 0].tolist() == [0.0, 1.0]

@@ -122,7 +122,7 @@ def _one_shift(
             reason = str(error)
         else:
             fields = {name: float(getattr(found, name)) for name in fields}
-            reason = "; ".join(f"{name}: {why}" for name, why in found.undefined.items()) or None
+            reason = "; ".join(f"{n}: {why}" for n, why in found.undefined.items() if n in fields) or None
     return {"periods_before": shift, **fields, "n_treated": n_treated, "undefined": reason}
 
 

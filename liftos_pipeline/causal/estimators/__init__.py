@@ -49,7 +49,7 @@ _SPECS = (
         did,
         ("att",),
         "Difference-in-differences by two-way fixed effects, from a frame or streamed from a file.",
-        "clustered CR1, t(G - 1)",
+        "clustered CR1, t(G - 1); with few clusters CR3 or wild bootstrap",
         "Goodman-Bacon (2021); Cameron and Miller (2015)",
         "never; warns, with the Bacon weights, where adoption is staggered",
         streams=True,

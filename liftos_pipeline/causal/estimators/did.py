@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
-from numpy.typing import NDArray
-
 from liftos_pipeline.causal.diagnostics.bacon import bacon_decomposition
+from liftos_pipeline.causal.diagnostics.carried import e_value_diagnostics, robustness_diagnostics
+from liftos_pipeline.causal.estimators.did_inference import (
+    INFERENCES,
+    DidInference,
+    did_inference,
+    few_clusters_warning,
+    refuse_clusters,
+)
 from liftos_pipeline.causal.index import Index
-from liftos_pipeline.causal.inference.covariance import clustered_covariance, limits, without_inference
 from liftos_pipeline.causal.kernels.twoway import TwoWayFit, fit_two_way
 from liftos_pipeline.causal.panel import Panel
-from liftos_pipeline.causal.results import EffectEstimate, Inference, effect_from
+from liftos_pipeline.causal.results import UNDEFINED, EffectEstimate, Inference, effect_from
+from liftos_pipeline.causal.specification import one_of
 from liftos_pipeline.errors import LiftosError
 
-Integers = NDArray[np.int64]
-
-FEW_CLUSTERS = 30
 _MOST_DECOMPOSED_CELLS = 200_000
 
 
-def did(panel: Panel, *, level: float, estimand: str = "att") -> EffectEstimate:
+def did(
+    panel: Panel, *, level: float, seed: int, estimand: str = "att", inference: DidInference = "cluster"
+) -> EffectEstimate:
     """Coefficient of the treatment in a regression with unit and period effects.
 
     With one adoption date it is the average effect on the treated. With several it compares units that adopted late
@@ -32,47 +34,62 @@ def did(panel: Panel, *, level: float, estimand: str = "att") -> EffectEstimate:
     ``G / (G - 1) * (n - 1) / (n - k)``; ``k`` does not count effects that are nested in the clusters. Limits are
     t(G - 1). Units and periods seen once carry no information and are left out of the counts.
 
+    ``diagnostics`` holds the E-value, by the outcome's standard deviation over all rows, and the robustness values,
+    by the classical t statistic.
+
     Parameters
     ----------
     estimand : str
         ``att``.
+    inference : str
+        ``cluster``, as above. With few clusters these standard errors are too small; then ``cr3``: the cluster
+        jackknife, t(G - 1) limits; or ``wild_bootstrap``: p-value and limits of the restricted wild cluster
+        bootstrap beside the CR1 standard error. Where 3 or fewer of the clusters are treated, or are not,
+        the bootstrap misses its level: it hardly ever rejects. Both take one more walk over the rows.
 
     Raises
     ------
     LiftosError
-        No periods; unit and period effects explain the treatment; a value that is not finite; repeated rows.
+        No periods; unit and period effects explain the treatment; a value that is not finite; repeated rows; ``cr3``
+        or ``wild_bootstrap`` with clusters that cut through units, or too many of them.
 
     References
     ----------
     Goodman-Bacon (2021), Journal of Econometrics 225(2). Cameron and Miller (2015), Journal of Human Resources 50(2),
-    section II.
+    section II. MacKinnon, Nielsen and Webb (2023), Journal of Applied Econometrics 38(5), sections 3 and 4. MacKinnon
+    and Webb (2018), Econometrics Journal 21(2): few treated clusters.
     """
+    one_of("inference", inference, INFERENCES)
     if panel.roles.period is None:
         raise LiftosError("a panel with periods", "none", "Name the column of the period.")
     index = panel.index
+    if inference != "cluster":
+        refuse_clusters(panel, inference)
     regressors = ("d", *(f"x{number}" for number in range(len(panel.covariate_names))))
     fit = fit_two_way(panel.rows, regressors, index, panel.roles.weights is not None)
     n_parameters = len(fit.kept) + _counted_effects(index, fit)
-    inference = _inference(index, fit, n_parameters, level)
+    uncertainty, told = did_inference(panel, fit, n_parameters, level, inference, seed)
     shares, warnings = _staggering(panel)
     named = dict(zip(regressors, (panel.roles.treatment, *panel.covariate_names), strict=True))
     diagnostics: dict[str, object] = {
-        "standard_error": "clustered_cr1",
+        **told,
         "n_parameters": n_parameters,
         "coefficients": {named[name]: float(b) for name, b in zip(fit.kept, fit.coefficients, strict=True)},
         "n_adoption_dates": index.n_adoption_dates,
         "n_components": fit.n_components,
         "n_singletons": fit.n_singletons,
         **shares,
+        **_sensitivity(fit, uncertainty),
     }
     notes = [f"covariate {named[name]} is explained by the effects and was dropped" for name in fit.absorbed]
     if fit.n_singletons:
         notes.append(f"{fit.n_singletons} rows are the only one of their unit or period and say nothing")
     if fit.n_components > 1:
         notes.append(f"the panel falls into {fit.n_components} parts that share neither a unit nor a period")
-    return effect_from(
-        panel, "did", estimand, float(fit.coefficients[0]), inference, diagnostics, (*notes, *warnings)
-    )
+    if "unbounded" in told:
+        notes.append(f"the interval is unbounded: {told['unbounded']}")
+    notes += [*few_clusters_warning(index, inference), *warnings]
+    return effect_from(panel, "did", estimand, float(fit.coefficients[0]), uncertainty, diagnostics, tuple(notes))
 
 
 def _counted_effects(index: Index, fit: TwoWayFit) -> int:
@@ -84,23 +101,19 @@ def _counted_effects(index: Index, fit: TwoWayFit) -> int:
     return fit.n_units + fit.n_periods - fit.n_components
 
 
-def _inference(index: Index, fit: TwoWayFit, n_parameters: int, level: float) -> Inference:
+def _sensitivity(fit: TwoWayFit, inference: Inference) -> dict[str, object]:
+    """E-value and robustness values, with what is undefined of them."""
     estimate = float(fit.coefficients[0])
-    n_clusters = fit.n_clusters
-    if index.unit_cluster is not None:
-        treated = np.unique(index.unit_cluster[index.treated_rows > 0])
-        untreated = np.unique(index.unit_cluster[index.treated_rows < index.unit_rows])
-        for name, found in (("treated", treated), ("untreated", untreated)):
-            if len(found) < 2:
-                reason = f"{len(found)} cluster with {name} rows; at least 2 are needed to tell a standard error"
-                return without_inference(reason, level, n_clusters)
-    if fit.n_rows <= n_parameters:
-        reason = f"{fit.n_rows} rows for {n_parameters} parameters"
-        return without_inference(reason, level, n_clusters)
-    correction = (fit.n_rows - 1) / (fit.n_rows - n_parameters)
-    scores = fit.scores[fit.has_rows]
-    variance = clustered_covariance(scores, fit.bread, correction)[0, 0]
-    return limits(estimate, math.sqrt(variance), level, n_clusters, float(n_clusters - 1))
+    facts, undefined = e_value_diagnostics(estimate, inference, fit.outcome_sd, "over all rows")
+    freedom = fit.n_rows - len(fit.kept) - fit.n_units - fit.n_periods + fit.n_components
+    robust, missing = robustness_diagnostics(
+        estimate,
+        float(fit.bread[0, 0]),
+        0.0 if fit.is_exact else fit.residual_squares,
+        float(freedom),
+        1.0 - inference.level,
+    )
+    return {**facts, **robust, UNDEFINED: {**undefined, **missing}}
 
 
 def _staggering(panel: Panel) -> tuple[dict[str, object], tuple[str, ...]]:

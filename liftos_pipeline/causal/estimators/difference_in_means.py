@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from liftos_pipeline.causal.diagnostics.carried import balance_diagnostics, e_value_diagnostics, within_arms_sd
 from liftos_pipeline.causal.inference.covariance import clustered_inference, neyman_inference
 from liftos_pipeline.causal.kernels.scores import hajek_contrast
 from liftos_pipeline.causal.panel import Panel
-from liftos_pipeline.causal.results import EffectEstimate, effect_from
+from liftos_pipeline.causal.results import UNDEFINED, EffectEstimate, effect_from
 
 _N_MEANS = 2
 
@@ -14,7 +15,8 @@ def difference_in_means(panel: Panel, *, level: float, estimand: str = "ate") ->
     """Treated minus untreated mean of the outcome.
 
     Standard errors are Neyman's (HC2) where each unit is one row and its own cluster; otherwise they are
-    clustered, with the factor G / (G - 1) * (n - 1) / (n - 2) and t(G - 1) limits.
+    clustered, with the factor G / (G - 1) * (n - 1) / (n - 2) and t(G - 1) limits. ``diagnostics`` holds the balance
+    of the covariates, which are compared and not used, and the E-value.
 
     Parameters
     ----------
@@ -37,14 +39,22 @@ def difference_in_means(panel: Panel, *, level: float, estimand: str = "ate") ->
             contrast.estimate, contrast.influence, panel.cluster, treated, level, correction
         )
         kind = "clustered_cr1"
+    balanced, warnings = balance_diagnostics(panel.X, panel.covariate_names, panel.d, weights, weights)
+    spread = within_arms_sd(panel.y, panel.d, weights)
+    sensitivity, undefined = e_value_diagnostics(contrast.estimate, inference, spread, "within the arms")
     diagnostics = {
         "mean_treated": contrast.mean_treated,
         "mean_untreated": contrast.mean_control,
         "standard_error": kind,
+        **balanced,
+        **sensitivity,
+        UNDEFINED: undefined,
     }
     ignored = (
         (f"{len(panel.covariate_names)} covariates are not used: this method adjusts for nothing",)
         if panel.covariate_names
         else ()
     )
-    return effect_from(panel, "difference_in_means", estimand, contrast.estimate, inference, diagnostics, ignored)
+    return effect_from(
+        panel, "difference_in_means", estimand, contrast.estimate, inference, diagnostics, (*ignored, *warnings)
+    )

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from liftos_pipeline.causal.diagnostics.carried import e_value_diagnostics
 from liftos_pipeline.causal.estimators.cross_fitting import PropensityLearner, Weighting, cross_fit
 from liftos_pipeline.causal.estimators.outcome_models import LEARNERS, Learner, OutcomeModels, outcome_models
 from liftos_pipeline.causal.estimators.scoring import Scored, Scoring, score_rows
@@ -133,6 +134,9 @@ def doubly_robust(
         n_draws = draws or (1_000 if inference == "multiplier" else 200)
         uncertainty, facts = _redrawn(panel, settings, seed, inference, n_draws, chosen, estimate, uncertainty)
         diagnostics |= facts
+    spread = chosen.models.fit.moments.outcome_sd(panel.n_rows)
+    sensitivity, undefined = e_value_diagnostics(estimate, uncertainty, spread, "within the arms")
+    diagnostics |= {**sensitivity, UNDEFINED: undefined}
     path = _path(panel, chosen, level, seed) if by_period else None
     effect = effect_from(
         panel, "doubly_robust", scored.estimand, estimate, uncertainty, diagnostics, scored.warnings

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from liftos_pipeline.causal.diagnostics.carried import e_value_diagnostics
 from liftos_pipeline.causal.estimators.cross_fitting import PropensityLearner, Weighting, cross_fit
 from liftos_pipeline.causal.estimators.scoring import score_rows
 from liftos_pipeline.causal.inference.covariance import inference_of_sums
@@ -13,7 +14,7 @@ from liftos_pipeline.causal.kernels.scores import ratio_of_sums
 from liftos_pipeline.causal.panel import Panel
 from liftos_pipeline.causal.propensity.overlap import OverlapRule
 from liftos_pipeline.causal.propensity.weights import Estimand, balancing_weights
-from liftos_pipeline.causal.results import EffectEstimate, effect_from
+from liftos_pipeline.causal.results import UNDEFINED, EffectEstimate, effect_from
 
 Floats = NDArray[np.float64]
 
@@ -33,7 +34,8 @@ def ipw(
     """Difference of propensity-weighted means, weights normalised within each arm.
 
     The standard error is that of the influence function clustered by the panel's clusters, with the scores taken
-    as known: for the ATE that is conservative where they were estimated.
+    as known: for the ATE that is conservative where they were estimated. ``diagnostics`` holds the balance of the
+    covariates before and after weighting, the overlap of the scores and the E-value.
 
     Parameters
     ----------
@@ -69,8 +71,12 @@ def ipw(
     mean_untreated, of_untreated = ratio_of_sums(*sums[2:])
     estimate = mean_treated - mean_untreated
     inference = inference_of_sums(estimate, of_treated - of_untreated, has_arm, level)
+    spread = fit.moments.outcome_sd(panel.n_rows)
+    sensitivity, undefined = e_value_diagnostics(estimate, inference, spread, "within the arms")
     diagnostics = {
         **scored.diagnostics,
+        **sensitivity,
+        UNDEFINED: undefined,
         "seed": seed,
         "mean_treated": fit.folded.y_origin + mean_treated,
         "mean_untreated": fit.folded.y_origin + mean_untreated,

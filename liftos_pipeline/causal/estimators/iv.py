@@ -34,7 +34,7 @@ def iv(
     - ``effective_f`` and ``effective_f_critical_value``: below it, a bias of 2SLS above 10 % of the worst case is
       not rejected at 5 %;
     - ``anderson_rubin_set``: list of [low, high] at the estimate's level that holds with weak instruments. Limits
-      may be infinite (null in JSON); the list is empty where no effect fits all instruments.
+      may be infinite ("Infinity" in JSON); the list is empty where no effect fits all instruments.
       ``anderson_rubin_p``: of no effect;
     - ``wu_hausman_p``: exogeneity of the treatment, clustered t test of the first-stage residual as a control;
     - ``overidentification_p``: Hansen's J of two-step GMM with clustered weights.

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from liftos_pipeline.causal.diagnostics.balance import NO_VARIATION, compare_moments
+from liftos_pipeline.causal.diagnostics.carried import tell_balance
 from liftos_pipeline.causal.estimators.cross_fitting import CrossFit, Weighting
 from liftos_pipeline.causal.kernels.folded import FoldedBlock
 from liftos_pipeline.causal.kernels.sums import add_by_key
@@ -54,7 +57,8 @@ class _Part:
     has_arm: Booleans
     overlap: OverlapSums
     means: Floats
-    weights: Floats
+    squares: Floats
+    weight_square: Floats
     n_clipped: int = 0
     n_trimmed: int = 0
 
@@ -63,7 +67,8 @@ class _Part:
         self.has_arm |= other.has_arm
         self.overlap.merge(other.overlap)
         self.means += other.means
-        self.weights += other.weights
+        self.squares += other.squares
+        self.weight_square += other.weight_square
         self.n_clipped += other.n_clipped
         self.n_trimmed += other.n_trimmed
 
@@ -89,7 +94,9 @@ def score_rows(
         overlap = OverlapSums(weighting.estimand, rule, index.n_units, index.n_clusters if has_clusters else 1)
         n_cells = index.n_clusters * n_groups
         sums, seen = np.zeros((n_cells, n_columns)), np.zeros((n_cells, 2), dtype=np.bool_)
-        return _Part(sums, seen, overlap, np.zeros((fit.folded.width, 2)), np.zeros(2))
+        return _Part(
+            sums, seen, overlap, np.zeros((fit.folded.width, 2)), np.zeros((fit.folded.width, 2)), np.zeros(2)
+        )
 
     def visit(part: _Part, block: FoldedBlock) -> None:
         raw = fit.scores(block)
@@ -105,6 +112,8 @@ def score_rows(
         balancing = weight * balancing_weights(e, block.d, weighting.estimand)
         by_arm = np.column_stack([np.where(block.d == 1, 0.0, balancing), np.where(block.d == 1, balancing, 0.0)])
         part.means += block.values @ by_arm
+        part.squares += np.square(block.values) @ by_arm
+        part.weight_square += np.sum(by_arm**2, axis=0)
         part.n_clipped += int(np.count_nonzero(e != raw))
         part.n_trimmed += int(len(used) - np.count_nonzero(used))
 
@@ -118,10 +127,11 @@ def score_rows(
 def _described(fit: CrossFit, weighting: Weighting, whole: _Part, overlap: Overlap) -> Scored:
     n_rows, clip = fit.panel.n_rows, weighting.clip
     clipped_share = whole.n_clipped / n_rows
+    balanced, unlike = tell_balance(_balance(fit, whole), is_weighted=True)
     diagnostics: dict[str, Any] = {
         **overlap.to_diagnostics(),
         "overlap_histogram": whole.overlap.histogram(),
-        "balance": _balance(fit, whole.means),
+        **balanced,
         "propensity": fit.source,
         "clipped_share": clipped_share,
         "trimmed_share": whole.n_trimmed / n_rows,
@@ -135,26 +145,23 @@ def _described(fit: CrossFit, weighting: Weighting, whole: _Part, overlap: Overl
         warnings.append("no covariates: nothing is adjusted for")
     n_clusters = fit.panel.index.n_clusters
     sums = whole.sums.reshape(n_clusters, -1, whole.sums.shape[1])
+    warnings += unlike
     return Scored(sums, whole.has_arm.reshape(n_clusters, -1, 2), weighting.name, diagnostics, tuple(warnings))
 
 
-def _balance(fit: CrossFit, weighted: Floats) -> list[dict[str, object]]:
-    """Standardised differences of every covariate before and after weighting."""
-    arms = fit.moments.gram.sum(axis=0)
-    size = arms[:, 0, 0]
-    mean = arms[:, 0, 1:] / size[:, None]
-    variance = np.maximum(np.diagonal(arms, axis1=1, axis2=2)[:, 1:] / size[:, None] - mean**2, 0.0)
-    pooled = np.sqrt(variance.mean(axis=0))
-    after = weighted[1:] / weighted[0]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        before_smd, after_smd = (mean[1] - mean[0]) / pooled, (after[:, 1] - after[:, 0]) / pooled
-        ratio = variance[1] / variance[0]
-    return [
-        {
-            "covariate": name,
-            "smd_before": float(before_smd[place]),
-            "smd_after": float(after_smd[place]),
-            "variance_ratio_before": float(ratio[place]),
-        }
-        for place, name in enumerate(fit.panel.covariate_names)
-    ]
+def _balance(fit: CrossFit, whole: _Part) -> pd.DataFrame:
+    """Means and variances of the covariates by arm, before and after weighting."""
+    gram = fit.moments.gram.sum(axis=0)
+    squares_before, weights_before = np.diagonal(gram, axis1=1, axis2=2), fit.moments.weight_square.sum(axis=0)
+    origin, found = fit.folded.origin, {}
+    for arm, name in enumerate(("control", "treated")):
+        for time, sums, squares, weight_square in (
+            ("before", gram[arm, 0], squares_before[arm], weights_before[arm]),
+            ("after", whole.means[:, arm], whole.squares[:, arm], whole.weight_square[arm]),
+        ):
+            mean = sums[1:] / sums[0]
+            freedom = 1.0 - weight_square / sums[0] ** 2
+            spread = np.maximum(squares[1:] / sums[0] - mean**2, 0.0)
+            found[name, time] = origin + mean, spread / freedom if freedom > NO_VARIATION else 0.0 * spread
+    size = np.abs(origin) + np.sqrt(squares_before.sum(axis=0)[1:] / gram[:, 0, 0].sum())
+    return compare_moments(fit.panel.covariate_names, found, size)

@@ -1,7 +1,7 @@
 """Regression inference with few clusters, from per-cluster cross-products alone: sums, and the cluster jackknife.
 
-Whatever streamed the rows only has to keep one k x k matrix and one k vector per cluster; nothing here goes back to
-them. The wild cluster bootstrap stands in ``wild_bootstrap``.
+Whatever streamed the rows only has to keep one k x k matrix and one k vector per cluster, or a ``ClusterFit``; nothing
+here goes back to them. The wild cluster bootstrap stands in ``wild_bootstrap``.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftos_pipeline.causal.inference.covariance import limits, without_inference
+from liftos_pipeline.causal.kernels.normal_equations import ClusterFit, generalised_inverses, unit_diagonal
 from liftos_pipeline.causal.results import Inference
 from liftos_pipeline.errors import LiftosError
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-RANK_TOLERANCE = 1e-10
-"""Eigenvalue of a cross-product matrix with unit diagonal, over its largest, below which a direction is missing."""
 SCORE_ROUNDING = 1e-12
 """Scores this small beside the terms that they are the difference of are rounding."""
 
@@ -112,7 +111,7 @@ def least_squares(sums: ClusterSums, coefficient: int) -> LeastSquares:
         The coefficient is collinear with other columns.
     """
     total = sums.xx.sum(axis=0)
-    bread, identified = _inverses(total[None], _scale(total))
+    bread, identified = generalised_inverses(total[None], unit_diagonal(total))
     if not identified[0, coefficient]:
         raise LiftosError(
             f"column {coefficient} to vary given the other columns", "a collinear one", "Drop what it is made of."
@@ -131,7 +130,7 @@ def jackknife(sums: ClusterSums) -> tuple[Floats, NDArray[np.bool_]]:
         Whether the coefficient is identified without the cluster.
     """
     total = sums.xx.sum(axis=0)
-    inverses, identified = _inverses(total - sums.xx, _scale(total))
+    inverses, identified = generalised_inverses(total - sums.xx, unit_diagonal(total))
     return np.einsum("gij,gj->gi", inverses, sums.xy.sum(axis=0) - sums.xy), identified
 
 
@@ -145,7 +144,7 @@ def cr3_covariance(sums: ClusterSums) -> Floats:
     MacKinnon, Nielsen and Webb (2023), Journal of Applied Econometrics 38(5), section 3: CV3.
     """
     total = sums.xx.sum(axis=0)
-    bread, identified = _inverses(total[None], _scale(total))
+    bread, identified = generalised_inverses(total[None], unit_diagonal(total))
     betas, identified_without = jackknife(sums)
     moved = betas - bread[0] @ sums.xy.sum(axis=0)
     moved[:, ~(identified[0] & identified_without.all(axis=0))] = np.nan
@@ -179,40 +178,51 @@ def cr3_inference(sums: ClusterSums, coefficient: int, level: float) -> Inferenc
     Bell and McCaffrey (2002), Survey Methodology 28(2). MacKinnon, Nielsen and Webb (2023), Journal of Applied
     Econometrics 38(5), section 3.
     """
-    fit = least_squares(sums, coefficient)
-    reason = why_undefined(sums, fit, coefficient)
+    return jackknife_inference(cluster_fit(sums, coefficient), level)
+
+
+def jackknife_inference(fit: ClusterFit, level: float) -> Inference:
+    """:func:`cr3_inference` of a coefficient whose fits without each cluster are known."""
+    n_clusters = fit.n_clusters
+    reason = why_undefined(fit)
     if reason is not None:
-        return without_inference(reason, level, sums.n_clusters)
-    std_error = math.sqrt(cr3_covariance(sums)[coefficient, coefficient])
-    estimate = float(fit.beta[coefficient])
-    return limits(estimate, std_error, level, sums.n_clusters, float(sums.n_clusters - 1))
+        return without_inference(reason, level, n_clusters)
+    variance = (n_clusters - 1) / n_clusters * float(np.sum((fit.without - fit.estimate) ** 2))
+    return limits(fit.estimate, math.sqrt(variance), level, n_clusters, float(n_clusters - 1))
 
 
-def why_undefined(sums: ClusterSums, fit: LeastSquares, coefficient: int) -> str | None:
-    """Why no uncertainty can be told from these clusters, or None."""
-    if sums.n_clusters < 2:
-        return "1 cluster; at least 2 are needed to tell a standard error"
-    if not jackknife(sums)[1][:, coefficient].all():
-        return ONE_CLUSTER_DECIDES
+def cluster_fit(sums: ClusterSums, coefficient: int) -> ClusterFit:
+    """One coefficient by cluster.
+
+    Raises
+    ------
+    LiftosError
+        The coefficient is collinear with other columns.
+    """
+    fit = least_squares(sums, coefficient)
+    betas, identified = jackknife(sums)
     terms = np.abs(sums.xy) + np.abs(sums.xx) @ np.abs(fit.beta)
-    if (np.abs(fit.scores) <= SCORE_ROUNDING * terms).all():
+    direction = fit.bread[coefficient]
+    products = sums.xx @ direction
+    explained = fit.bread @ products.T
+    return ClusterFit(
+        estimate=float(fit.beta[coefficient]),
+        without=betas[:, coefficient],
+        identified=identified[:, coefficient],
+        is_exact=bool((np.abs(fit.scores) <= SCORE_ROUNDING * terms).all()),
+        own=fit.scores @ direction,
+        share=products @ direction / direction[coefficient],
+        own_explained=fit.scores @ explained,
+        share_explained=products @ explained / direction[coefficient],
+    )
+
+
+def why_undefined(fit: ClusterFit) -> str | None:
+    """Why no uncertainty can be told from these clusters, or None."""
+    if fit.n_clusters < 2:
+        return "1 cluster; at least 2 are needed to tell a standard error"
+    if not fit.identified.all():
+        return ONE_CLUSTER_DECIDES
+    if fit.is_exact:
         return "the regression fits every cluster exactly; there is no error to tell a standard error from"
     return None
-
-
-def _scale(total: Floats) -> Floats:
-    diagonal = np.diagonal(total)
-    return np.where(diagonal > 0, 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0)), 1.0)
-
-
-def _inverses(matrices: Floats, scale: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """Generalised inverses (m, k, k) of cross-products in common units, and which coefficients (m, k) they identify.
-
-    A coefficient is identified where its unit vector lies in the space that the columns span.
-    """
-    values, vectors = np.linalg.eigh(matrices * scale * scale[:, None])
-    present = values > RANK_TOLERANCE * np.maximum(values[:, -1:], np.finfo(float).tiny)
-    inverse_values = np.where(present, 1.0 / np.where(present, values, 1.0), 0.0)
-    inverses = (vectors * inverse_values[:, None, :]) @ np.swapaxes(vectors, 1, 2)
-    share = np.sum(np.where(present[:, None, :], vectors**2, 0.0), axis=2)
-    return inverses * scale * scale[:, None], share > 1.0 - math.sqrt(RANK_TOLERANCE)

@@ -11,12 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftos_pipeline.causal.inference.covariance import clustered_variance, without_inference
-from liftos_pipeline.causal.inference.few_clusters import (
-    ClusterSums,
-    LeastSquares,
-    least_squares,
-    why_undefined,
-)
+from liftos_pipeline.causal.inference.few_clusters import ClusterSums, cluster_fit, why_undefined
+from liftos_pipeline.causal.kernels.normal_equations import ClusterFit
 from liftos_pipeline.causal.results import Inference
 from liftos_pipeline.errors import LiftosError
 
@@ -134,7 +130,21 @@ def wild_cluster_bootstrap(
     Webb (2023), Canadian Journal of Economics 56(3). MacKinnon, Nielsen and Webb (2023), Journal of Applied
     Econometrics 38(5), section 4.
     """
-    n_clusters = sums.n_clusters
+    fit = cluster_fit(sums, coefficient)
+    return bootstrap_inference(fit, level, seed, n_draws, multiplier, null, correction)
+
+
+def bootstrap_inference(
+    fit: ClusterFit,
+    level: float,
+    seed: int,
+    n_draws: int = N_DRAWS,
+    multiplier: WildMultiplier | None = None,
+    null: float = 0.0,
+    correction: float = 1.0,
+) -> WildBootstrap:
+    """:func:`wild_cluster_bootstrap` of a coefficient that is known by cluster."""
+    n_clusters = fit.n_clusters
     chosen: WildMultiplier = multiplier or ("rademacher" if n_clusters >= MIN_CLUSTERS_RADEMACHER else "webb")
     if chosen not in POINTS:
         raise LiftosError("multiplier rademacher or webb", repr(multiplier), "Choose one of the two.")
@@ -144,14 +154,13 @@ def wild_cluster_bootstrap(
     enumerated = n_clusters * math.log(n_points) <= math.log(n_draws)
     n_taken = n_points**n_clusters if enumerated else n_draws
     smallest = float(n_points) ** (1 - n_clusters) if enumerated else 1.0 / (1 + n_draws)
-    fit = least_squares(sums, coefficient)
-    reason = why_undefined(sums, fit, coefficient)
+    reason = why_undefined(fit)
     if reason is not None:
         return WildBootstrap(without_inference(reason, level, n_clusters), chosen, 0, enumerated, math.nan)
     patterns = _all_patterns(chosen, n_clusters) if enumerated else _random(chosen, n_clusters, n_draws, seed)
-    draws = _draws(sums, fit, coefficient, patterns, enumerated)
-    estimate = float(fit.beta[coefficient])
-    std_error = math.sqrt(correction * clustered_variance(fit.scores @ fit.bread[coefficient]))
+    draws = _draws(fit, patterns, enumerated)
+    estimate = fit.estimate
+    std_error = math.sqrt(correction * clustered_variance(fit.own))
     unit = math.sqrt(draws.variance)
     high, low = (_farthest(draws, sign * unit, 1.0 - level + P_ROUNDING) for sign in (-1.0, 1.0))
     inference = Inference(
@@ -190,27 +199,21 @@ def _random(multiplier: WildMultiplier, n_clusters: int, n_draws: int, seed: int
         yield points[rng.integers(0, len(points), size=(min(block, n_draws - start), n_clusters))]
 
 
-def _draws(
-    sums: ClusterSums, fit: LeastSquares, coefficient: int, patterns: Iterator[Floats], enumerated: bool
-) -> _Draws:
+def _draws(fit: ClusterFit, patterns: Iterator[Floats], enumerated: bool) -> _Draws:
     """Coefficients of every draw's statistic.
 
-    Under the null at distance delta the scores are ``scores + delta xx q / q_j`` with ``q = bread e_j``; a draw
-    multiplies those of each cluster, and its own scores lose what the draw's coefficients explain.
+    Under the null at distance delta the clusters' influences are ``own + delta share``; a draw multiplies those of
+    each cluster, and its own influences lose what the draw's coefficients explain.
     """
-    q = fit.bread[coefficient]
-    xx_q = sums.xx @ q
-    explained = fit.bread @ xx_q.T
-    moved = xx_q / q[coefficient]
     parts = []
     for v in patterns:
-        n0, n1 = v @ (fit.scores @ q), v @ (moved @ q)
-        e0 = v * (fit.scores @ q) - (v @ fit.scores) @ explained
-        e1 = v * (moved @ q) - (v @ moved) @ explained
+        n0, n1 = v @ fit.own, v @ fit.share
+        e0 = v * fit.own - v @ fit.own_explained
+        e1 = v * fit.share - v @ fit.share_explained
         squares = (np.sum(e0**2, axis=1), 2.0 * np.sum(e0 * e1, axis=1), np.sum(e1**2, axis=1))
         parts.append(np.stack([n0, n1, *squares]))
     n0, n1, d0, d1, d2 = np.concatenate(parts, axis=1)
-    return _Draws(n0, n1, d0, d1, d2, float(np.sum((fit.scores @ q) ** 2)), enumerated)
+    return _Draws(n0, n1, d0, d1, d2, float(np.sum(fit.own**2)), enumerated)
 
 
 def _farthest(draws: _Draws, direction: float, alpha: float) -> float:

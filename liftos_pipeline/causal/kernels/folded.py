@@ -176,10 +176,16 @@ class Moments:
     gram : ndarray, shape (n_folds, 2, k + 1, k + 1)
     moment : ndarray, shape (n_folds, 2, k + 1)
         With the outcome.
+    square : ndarray, shape (n_folds, 2)
+        Of the outcome.
+    weight_square : ndarray, shape (n_folds, 2)
+        Sum of squared weights.
     """
 
     gram: Floats
     moment: Floats
+    square: Floats
+    weight_square: Floats
 
     @property
     def total(self) -> Floats:
@@ -191,6 +197,14 @@ class Moments:
     def arm_weights(self) -> Floats:
         """Weight of each fold and arm, shape (n_folds, 2)."""
         return self.gram[:, :, 0, 0]
+
+    def outcome_sd(self, n_rows: int) -> float:
+        """Standard deviation of the outcome within the arms, pooled; zero where it does not vary within them."""
+        weight, total = self.arm_weights.sum(axis=0), self.moment.sum(axis=0)[:, 0]
+        squares = float(np.sum(self.square.sum(axis=0) - total**2 / weight))
+        if n_rows <= 2 or squares <= ROUNDING * float(self.square.sum()):
+            return 0.0
+        return float(np.sqrt(squares / weight.sum() * n_rows / (n_rows - 2)))
 
     def standardisation(self) -> Floats:
         """Matrix T, shape (k + 1, k + 1), that turns a block's values into ones and standardised covariates.
@@ -227,23 +241,26 @@ def moments_of(folded: FoldedRows, keep: Callable[[FoldedBlock], Floats] | None 
     """
     shape = (folded.n_folds, 2, folded.width)
 
-    def make() -> tuple[Floats, Floats]:
-        return np.zeros((*shape, folded.width)), np.zeros(shape)
+    def make() -> tuple[Floats, Floats, Floats, Floats]:
+        return np.zeros((*shape, folded.width)), np.zeros(shape), np.zeros(shape[:2]), np.zeros(shape[:2])
 
-    def visit(part: tuple[Floats, Floats], block: FoldedBlock) -> None:
-        gram, moment = part
+    def visit(part: tuple[Floats, Floats, Floats, Floats], block: FoldedBlock) -> None:
+        gram, moment, square, weight_square = part
         weight = block.weight if keep is None else keep(block)
         for fold, arm, rows in block.arms():
             values = block.values[:, rows]
             weighted = values * weight[rows]
             gram[fold, arm] += weighted @ values.T
             moment[fold, arm] += weighted @ block.y[rows]
+            square[fold, arm] += weight[rows] @ block.y[rows] ** 2
+            weight_square[fold, arm] += weight[rows] @ weight[rows]
 
-    gram, moment = (sum(part) for part in zip(*folded.walk(make, visit), strict=True))
+    parts = folded.walk(make, visit)
+    gram, moment, square, weight_square = (np.sum(part, axis=0) for part in zip(*parts, strict=True))
     if not (np.isfinite(gram).all() and np.isfinite(moment).all()):
         raise LiftosError(
             "finite numbers in every row",
             "missing or infinite ones",
             "Drop these rows, or state what the unknown values are before the call.",
         )
-    return Moments(gram, moment)
+    return Moments(gram, moment, square, weight_square)

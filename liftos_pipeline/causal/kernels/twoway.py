@@ -30,6 +30,10 @@ Integers = NDArray[np.int64]
 
 ABSORBED = 1e-10
 """Share of a column's variance below which it counts as explained by what stands before it."""
+EXACT = 1e-14
+"""Share of the outcome's sum of squares below which what is left of it is rounding."""
+CONSTANT = 1e-12
+"""Standard deviation of the outcome beside its size below which it is rounding."""
 
 _HEAD_ROWS = 20_000
 _MOST_PERIODS = 20_000
@@ -57,6 +61,10 @@ class TwoWayFit:
         Clusters with other rows than such.
     n_components : int
         Parts of the panel that share neither a unit nor a period.
+    residual_squares, outcome_squares : float
+        Weighted sums of squares of the residuals, and of the outcome about its mean; zero where that is rounding.
+    outcome_sd : float
+        Weighted standard deviation of the outcome over all rows.
     """
 
     coefficients: Floats
@@ -70,10 +78,18 @@ class TwoWayFit:
     n_singletons: int
     has_rows: NDArray[np.bool_]
     n_components: int
+    residual_squares: float
+    outcome_squares: float
+    outcome_sd: float
 
     @property
     def n_clusters(self) -> int:
         return int(self.has_rows.sum())
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the residuals are rounding."""
+        return not self.residual_squares > EXACT * self.outcome_squares
 
 
 @dataclass
@@ -115,7 +131,7 @@ def fit_two_way(rows: Rows, regressors: Sequence[str], index: Index, is_weighted
             f"at most {_MOST_PERIODS} periods", f"{index.n_periods}", "Use longer periods, weeks instead of hours."
         )
     names = (*regressors, "y")
-    origin = _origin(rows, names)
+    origin = origin_of(rows, names)
     sums = _first_walk(rows, names, origin, index, is_weighted)
     sums.incidence.refuse_repeated(index)
     partial = _without_effects(sums, index, is_weighted)
@@ -134,6 +150,8 @@ def fit_two_way(rows: Rows, regressors: Sequence[str], index: Index, is_weighted
     direction[chosen] = -coefficients
     scores = _second_walk(rows, names, origin, index, is_weighted, chosen, direction, partial)
     n_rows, has_unit, has_period = sums.incidence.without_singletons(index)
+    variance = partial.spread[-1] / partial.total_weight
+    varies = variance > (CONSTANT * origin[-1]) ** 2
     has_rows = np.ones(index.n_clusters, dtype=bool)
     if index.unit_cluster is not None:
         has_rows = np.bincount(index.unit_cluster[has_unit], minlength=index.n_clusters) > 0
@@ -149,6 +167,9 @@ def fit_two_way(rows: Rows, regressors: Sequence[str], index: Index, is_weighted
         n_singletons=index.n_rows - n_rows,
         has_rows=has_rows,
         n_components=partial.n_components,
+        residual_squares=float(partial.products[-1, -1] - outcome @ coefficients) if varies else 0.0,
+        outcome_squares=float(partial.spread[-1]) if varies else 0.0,
+        outcome_sd=float(np.sqrt(variance)) if varies else 0.0,
     )
 
 
@@ -159,6 +180,7 @@ class _Partial:
 
     products: Floats
     spread: Floats
+    total_weight: float
     slopes: Floats
     means: Floats
     n_components: int
@@ -179,18 +201,19 @@ def _without_effects(sums: _Sums, index: Index, is_weighted: bool) -> _Partial:
         laplacian = np.diag(period_weight) - np.asarray(
             overlap.todense() if hasattr(overlap, "todense") else overlap
         )
-        slopes, n_components = _solve_periods(laplacian, right)
+        slopes, n_components = solve_periods(laplacian, right)
         explained = root * (scaled @ slopes)
     return _Partial(
         products=sums.gram - sums.by_unit.T @ (sums.by_unit / unit_weight) - right.T @ slopes,
         spread=np.diag(sums.gram) - sums.by_unit.sum(axis=0) ** 2 / unit_weight.sum(),
+        total_weight=float(unit_weight.sum()),
         slopes=slopes,
         means=(sums.by_unit - explained) / unit_weight,
         n_components=n_components,
     )
 
 
-def _origin(rows: Rows, names: Sequence[str]) -> Floats:
+def origin_of(rows: Rows, names: Sequence[str]) -> Floats:
     """Mean of each column's first rows."""
     head = rows.head(names, _HEAD_ROWS)
     means = np.array([np.mean(head[name], dtype=np.float64) for name in names])
@@ -210,7 +233,7 @@ def _first_walk(rows: Rows, names: Sequence[str], origin: Floats, index: Index, 
         )
 
     def visit(sums: _Sums, block: Block) -> None:
-        values = _centred(sums.buffer, block, names, origin)
+        values = centred(sums.buffer, block, names, origin)
         weight = block["weight"] if is_weighted else None
         weighted = values if weight is None else values * weight
         sums.gram += weighted @ values.T
@@ -232,14 +255,15 @@ def _first_walk(rows: Rows, names: Sequence[str], origin: Floats, index: Index, 
     return total
 
 
-def _centred(buffer: Floats, block: Block, names: Sequence[str], origin: Floats) -> Floats:
+def centred(buffer: Floats, block: Block, names: Sequence[str], origin: Floats) -> Floats:
+    """The named columns of a block less their origins, shape (q, m), in the first columns of ``buffer``."""
     values = buffer[:, : len(block["unit"])]
     for row, name in enumerate(names):
         np.subtract(block[name], origin[row], out=values[row])
     return values
 
 
-def _solve_periods(laplacian: Floats, right: Floats) -> tuple[Floats, int]:
+def solve_periods(laplacian: Floats, right: Floats) -> tuple[Floats, int]:
     """Period effects, the last period of every connected part at zero, and the number of parts."""
     from scipy.linalg import cho_factor, cho_solve
     from scipy.sparse import csr_array
@@ -299,7 +323,7 @@ def _second_walk(
     def visit(part: tuple[Floats, Floats], block: Block) -> None:
         total, buffer = part
         unit, period = block["unit"], block["period"]
-        values = _centred(buffer, block, names, origin)
+        values = centred(buffer, block, names, origin)
         residual = direction @ values - unit_level[unit] - period_level[period]
         if is_weighted:
             residual = residual * block["weight"]

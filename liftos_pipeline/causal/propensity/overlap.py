@@ -14,7 +14,7 @@ from liftos_pipeline.errors import LiftosError
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-N_BINS = 20
+N_BINS = 40
 """Bins of the histogram of scores."""
 
 
@@ -105,7 +105,7 @@ class OverlapSums:
         self._inside = self._treated_below_high = 0.0
         self._lowest, self._highest = np.full(2, np.inf), np.full(2, -np.inf)
         self._by_unit, self._by_cluster = np.zeros((n_units, 2)), np.zeros((n_clusters, 2))
-        self._histogram = np.zeros((2, N_BINS))
+        self._histogram = np.zeros((2, N_BINS), dtype=np.int64)
 
     def add(self, e: Floats, d: Floats, weight: Floats, unit: Integers, cluster: Integers) -> None:
         """Take in rows, all of shape (m,); ``weight`` is zero for rows that are left out."""
@@ -123,7 +123,7 @@ class OverlapSums:
             self._arm_weights[arm] += weight[used].sum()
             self._lowest[arm] = min(self._lowest[arm], e[used].min())
             self._highest[arm] = max(self._highest[arm], e[used].max())
-            self._histogram[arm] += np.bincount(bins[used], weights=weight[used], minlength=N_BINS)
+            self._histogram[arm] += np.bincount(bins[used], minlength=N_BINS)
         self._treated_below_high += float(weight[(d == 1) & (e < self._rule.high)].sum())
 
     def merge(self, other: OverlapSums) -> None:
@@ -167,10 +167,19 @@ class OverlapSums:
         reasons = _reasons(overlap, self._estimand, self._rule)
         return replace(overlap, refused="; ".join(reasons) or None)
 
-    def histogram(self) -> dict[str, list[float]]:
-        """Share of each arm's weight by score, in ``N_BINS`` bins of equal width from 0 to 1."""
-        shares = self._histogram / self._arm_weights[:, None]
-        return {"untreated": shares[0].tolist(), "treated": shares[1].tolist()}
+    def histogram(self) -> dict[str, object]:
+        """Rows by score and arm, for a figure.
+
+        ``edges``, ``N_BINS`` + 1 from 0 to 1; ``treated``, ``control``, rows in each bin; ``low``, ``high``, the rule's
+        thresholds.
+        """
+        return {
+            "edges": [place / N_BINS for place in range(N_BINS + 1)],
+            "treated": self._histogram[1].tolist(),
+            "control": self._histogram[0].tolist(),
+            "low": self._rule.low,
+            "high": self._rule.high,
+        }
 
 
 def judge_overlap(
