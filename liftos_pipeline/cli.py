@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DEMO_DAYS = 180
+_PICTURES = (".png", ".svg", ".pdf")
 
 app = typer.Typer(
     help="LiftOS pipeline: what did our marketing really cause?",
@@ -196,11 +197,15 @@ def estimate(
     estimand: Annotated[str | None, typer.Option(help="ate, att or overlap.")] = None,
     level: Annotated[float, typer.Option(help="Level of the interval.")] = 0.95,
     seed: Annotated[int, typer.Option(help="Seed of folds and draws.")] = 0,
+    option: Annotated[list[str], typer.Option(help="The method's own option, NAME=VALUE; may be repeated.")] = [],  # noqa: B006
+    plot: Annotated[Path | None, typer.Option(help="Save the result's picture: .png, .svg or .pdf.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Estimate one effect from a file.
 
-    Example: liftos estimate doubly_robust panel.parquet --outcome y --treatment d --unit id --covariates x1,x2
+    Examples: liftos estimate doubly_robust panel.parquet --outcome y --treatment d --unit id --covariates x1,x2
+
+    liftos estimate did panel.parquet --outcome y --treatment d --unit id --period day --option inference=cr3
     """
     with clear_errors():
         from liftos_pipeline.causal import Panel
@@ -221,8 +226,12 @@ def estimate(
             frame = _read_file(file)
             frame = frame if unit is not None else frame.assign(row=range(len(frame)))
             panel = Panel.from_frame(frame, unit=unit or "row", **roles)
-        options: dict[str, object] = {} if estimand is None else {"estimand": estimand}
+        options = _options(option) | ({} if estimand is None else {"estimand": estimand})
+        if plot is not None and plot.suffix not in _PICTURES:
+            raise LiftosError(f"a picture in {', '.join(_PICTURES)}", str(plot), "Choose one of these endings.")
         result = estimate_effect(method, panel, level=level, seed=seed, **options)
+        if plot is not None:
+            result.plot().savefig(plot)
         if as_json:
             print(json.dumps(result.to_row(), default=str))  # noqa: T201
         else:
@@ -259,6 +268,20 @@ def detect(
         else:
             print(found.table.to_string(index=False))  # noqa: T201
             print(found.events.to_string(index=False))  # noqa: T201
+
+
+def _options(texts: list[str]) -> dict[str, object]:
+    """Options as NAME=VALUE: numbers, true, false, null and lists as in JSON, anything else as text."""
+    found: dict[str, object] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise LiftosError("an option as NAME=VALUE", repr(text), "Write for example --option inference=cr3.")
+        try:
+            found[name] = json.loads(value)
+        except json.JSONDecodeError:
+            found[name] = value
+    return found
 
 
 def _names(text: str) -> list[str]:

@@ -39,3 +39,32 @@ def test_every_method_answers(path: Path, method: str) -> None:
     assert row["estimate"] == expected.estimate
     assert row["std_error"] == (None if np.isnan(expected.std_error) else expected.std_error)
     assert text.stdout.startswith(f"{method} ({expected.estimand.upper()}): {expected.estimate:.6g}")
+
+
+ROLES = ["--outcome", "y", "--treatment", "d", "--unit", "unit", "--period", "t"]
+
+
+def test_options_of_a_method_and_its_picture(path: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "effect.png"
+    call = ["estimate", "staggered_did", str(path), *ROLES, "--json", "--plot", str(picture)]
+    answer = CliRunner().invoke(app, [*call, "--option", "aggregation=group", "--option", "anticipation=1"])
+    assert answer.exit_code == 0, answer.output
+    panel = Panel.from_parquet(path, outcome="y", treatment="d", unit="unit", period="t")
+    expected = estimate("staggered_did", panel, aggregation="group", anticipation=1)
+    assert json.loads(answer.stdout)["estimate"] == expected.estimate
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (["--option", "folds"], "an option as NAME=VALUE; found 'folds'"),
+        (["--option", "=3"], "an option as NAME=VALUE; found '=3'"),
+        (["--option", "size=3"], "options of did: estimand, inference; found size"),
+        (["--plot", "effect.bmp"], "a picture in .png, .svg, .pdf; found effect.bmp"),
+    ],
+)
+def test_wrong_options_and_pictures_are_refused(path: Path, extra: list[str], message: str) -> None:
+    answer = CliRunner().invoke(app, ["estimate", "did", str(path), *ROLES, *extra])
+    assert answer.exit_code == 2
+    assert message in " ".join(answer.output.split())

@@ -21,6 +21,8 @@ _MANY = 30
 
 def draw_path(axes: Axes, effect: EffectEstimate) -> None:
     """Points with intervals and the band; the base period hollow, adoption a dashed line."""
+    from matplotlib.ticker import MaxNLocator
+
     path = effect.path
     assert path is not None
     name = str(path.columns[0])
@@ -50,6 +52,8 @@ def draw_path(axes: Axes, effect: EffectEstimate) -> None:
     if labels is not None:
         places = label_places(labels)
         axes.set_xticks(where[places], [labels[place] for place in places])
+    elif (where == np.round(where)).all():
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel(_axis_name(name, effect))
     axes.set_ylabel(effect_label(effect))
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, columnspacing=1.2, handlelength=1.5)
