@@ -98,7 +98,8 @@ class Panel:
 
         Examples
         --------
-        >>>         >>> table = pd.DataFrame({"geo": ["a", "b", "c", "d"], "d": [1, 0, 1, 0], "y": [3.0, 1.0, 4.0, 2.0]})
+        >>> import pandas as pd
+        >>> table = pd.DataFrame({"geo": ["a", "b", "c", "d"], "d": [1, 0, 1, 0], "y": [3.0, 1.0, 4.0, 2.0]})
         >>> Panel.from_frame(table, outcome="y", treatment="d", unit="geo").n_treated
         2
         """

@@ -24,7 +24,7 @@ def methods_table() -> str:
     head = ("estimator", "what it is", "estimands", "inference", "reference", "refuses when")
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for spec in ESTIMATORS.values():
-        estimands = ", ".join(name.upper() if name in {"ate", "att"} else name for name in spec.estimands)
+        estimands = ", ".join(name.upper() if name != "overlap" else name for name in spec.estimands)
         told = spec.description[0].lower() + spec.description[1:].rstrip(".")
         cells = (f"`{spec.name}`", told, estimands, spec.inference, spec.reference, spec.refuses_when)
         lines.append(f"| {' | '.join(cells)} |")
