@@ -62,3 +62,16 @@ def test_synthetic_did_is_quadprogs_and_the_published_one():
     assert found.estimate == pytest.approx(WITNESS["synthetic_did"]["effect"], abs=1e-6)
     assert found.estimate == pytest.approx(-15.604, abs=2e-3)
     assert estimate("did", panel).estimate == pytest.approx(-27.349, abs=5e-4)
+
+
+@pytest.mark.parametrize(("penalty", "effect"), [(100.0, -14.34338400), (1000.0, -16.75586030)])
+def test_augmented_control_is_pysyncons(penalty, effect):
+    """pysyncon 1.7.0, AugSynth without covariates; its simplex weights come from SLSQP with ftol 1e-12."""
+    found = estimate("augmented_synthetic_control", panel_of("California"), penalty=penalty)
+    assert found.estimate == pytest.approx(effect, abs=1e-4)
+
+
+def test_the_augmented_penalty_is_pysyncons():
+    found = estimate("augmented_synthetic_control", panel_of("California"))
+    assert found.diagnostics["penalty"] == pytest.approx(429.837582813449, rel=1e-9)
+    assert found.estimate == pytest.approx(-15.95260035, abs=1e-4)

@@ -25,6 +25,8 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("method", ESTIMATORS)
 def test_every_method_answers(path: Path, method: str) -> None:
+    if method == "augmented_synthetic_control":
+        adoption_panel(31, n_units=80, starts=(6, NEVER)).to_parquet(path)
     columns = ["--outcome", "y", "--treatment", "d", "--unit", "unit", "--period", "t", "--covariates", "x0,x1"]
     call = ["estimate", method, str(path), *columns, *(["--instruments", "z"] if method == "iv" else [])]
     text = CliRunner().invoke(app, call)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from liftos_pipeline.causal.estimators.augmented_synthetic_control import augmented_synthetic_control
 from liftos_pipeline.causal.estimators.did import did
 from liftos_pipeline.causal.estimators.difference_in_means import difference_in_means
 from liftos_pipeline.causal.estimators.doubly_robust import doubly_robust
@@ -101,6 +102,15 @@ _SPECS = (
         "rank among placebo donors, or among shifts in time; intervals by inverting the same test",
         "Abadie, Diamond and Hainmueller (2010); Chernozhukov, Wuthrich and Zhu (2021)",
         "a treated unit lacks periods, or there are fewer than 2 donors or periods before the start",
+    ),
+    EstimatorSpec(
+        "augmented_synthetic_control",
+        augmented_synthetic_control,
+        ("att",),
+        "Synthetic control whose misfit before the start is corrected by ridge regression, penalty cross-validated.",
+        "rank among shifts in time; intervals by inverting the same test",
+        "Ben-Michael, Feller and Rothstein (2021); Chernozhukov, Wuthrich and Zhu (2021)",
+        "as synthetic_control, or treated units start at different times",
     ),
     EstimatorSpec(
         "synthetic_did",

@@ -248,7 +248,8 @@ def _conformal(model: _Model, treated: list[_Fitted], level: float) -> Inference
         return left
 
     estimate = float(np.mean([one.gap[n_pre:].mean() for one in treated]))
-    step = max(float(np.sqrt(np.mean([one.pre_square for one in treated]))), 1e-6 * float(np.ptp(target)), 1e-300)
+    pre = float(np.sqrt(np.mean([one.pre_square for one in treated])))
+    step = max(pre, abs(estimate) / 25, 1e-6 * float(np.ptp(target)), 1e-300)
     n_post = units.n_periods - n_pre
     return conformal_inference(residuals_at, n_post, estimate, step, level, units.n_donors + units.n_treated)
 

@@ -13,6 +13,7 @@ from liftos_pipeline.causal.results import Inference
 Floats = NDArray[np.float64]
 
 NO_STANDARD_ERROR = "a permutation test has no standard error"
+MOST_STEPS = 400
 TIE = 1e-9
 """Relative distance within which two statistics are the same."""
 
@@ -91,7 +92,7 @@ def conformal_inference(
     residuals_at : callable
         Effect to residuals, shape (T,), periods after the start last.
     scale : float
-        Step, in outcome units, by which the ends of the set are looked for.
+        Step, in outcome units, by which the ends of the set are looked for, from the estimate outwards.
 
     References
     ----------
@@ -119,13 +120,13 @@ def conformal_inference(
 
 
 def _end(p_value: Callable[[float], float], inside: float, step: float, alpha: float) -> float:
-    """Where the p-value falls to ``alpha`` on one side, to a thousandth of the step; infinite if it never does."""
-    outside = inside + step
-    for _ in range(30):
+    """Where the p-value first falls to ``alpha`` on one side, to a thousandth of the step; infinite if it does not within
+    ``MOST_STEPS``. Farther out it may rise again, where the model bends to an effect that is not there."""
+    for _ in range(MOST_STEPS):
+        outside = inside + step
         if p_value(outside) <= alpha:
             break
-        inside, step = outside, 2.0 * step
-        outside = inside + step
+        inside = outside
     else:
         return math.copysign(math.inf, step)
     while abs(outside - inside) > 1e-3 * abs(step):
