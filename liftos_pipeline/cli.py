@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from liftos_pipeline import __version__
@@ -22,6 +24,9 @@ from liftos_pipeline.settings import CREDENTIALS, OPTIONAL_CREDENTIALS, Settings
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from liftos_pipeline.benchmarks.estimators import Measured
+    from liftos_pipeline.benchmarks.transformation import TransformationTimes
 
 DEMO_DAYS = 180
 _PICTURES = (".png", ".svg", ".pdf")
@@ -299,41 +304,41 @@ def _read_file(path: Path) -> pd.DataFrame:
 @app.command()
 def benchmark(
     records: Annotated[int, typer.Option(help="Raw rows.")] = 5_000_000,
-    quick: Annotated[bool, typer.Option(help="Panels of a million rows only.")] = False,
+    quick: Annotated[bool, typer.Option(help="A million rows at most.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Time raw rows to panel, and the estimators beside a scan of the same columns and the peers that are installed."""
-    from liftos_pipeline.benchmarks.transformation import measure
+    from liftos_pipeline.benchmarks import transformation
+    from liftos_pipeline.benchmarks.estimators import measure, surroundings
+    from liftos_pipeline.benchmarks.tables import plain, tables
 
-    times = measure(records)
-    table = Table(title="raw rows to panel")
-    for name in ("raw rows", "panel", "records/s", "scan of the same rows", "dbt start", "dbt run"):
-        table.add_column(name, justify="right")
-    cells = (
-        f"{times.records:,}",
-        f"{times.panel_s:.2f} s",
-        f"{times.records_per_s:,.0f}",
-        f"{times.scan_s:.2f} s",
-    )
-    table.add_row(*cells, f"{times.dbt_start_s:.1f} s", f"{times.dbt_run_s:.1f} s")
-    out.print(table)
-    _show_estimators(quick)
+    about = surroundings()
+    times = transformation.measure(min(records, 1_000_000) if quick else records)
+    found = _told(measure(quick))
+    if as_json:
+        facts = {"surroundings": about, "transformation": vars(times), "estimators": [plain(row) for row in found]}
+        print(json.dumps(facts))  # noqa: T201
+        return
+    out.print(", ".join(f"{name} {value}" for name, value in about.items()), highlight=False)
+    out.print(_transformation_table(times))
+    for table in tables(found):
+        out.print(table)
+        out.print()
 
 
-def _show_estimators(quick: bool) -> None:
-    from liftos_pipeline.benchmarks.estimators import CASES, measure
+def _told(found: Iterator[Measured]) -> Iterator[Measured]:
+    """The same, with a line for each as it ends."""
+    for row in found:
+        state = f"[red]failed[/]  {escape(row.failed)}" if row.failed else f"[green]done[/]  {row.seconds:8.3f} s"
+        err.print(f"  {state}  {row.method}: {row.label}, {row.runner}", highlight=False)
+        yield row
 
-    names = tuple(name for name in CASES if name.startswith("1 M") or not quick)
-    table = Table(title="two-way fixed effects, clustered by unit, from a DuckDB file (rows x covariates)")
-    for name in ("panel", "runner", "seconds", "times a scan", "peak MB", "estimate", "std. error"):
-        table.add_column(name, justify="left" if name in ("panel", "runner") else "right")
-    scan_s = float("nan")
-    for found in measure(names):
-        if found.runner == "scan":
-            scan_s = found.seconds
-        numbers = ("", "") if found.runner == "scan" else (f"{found.estimate:.12g}", f"{found.std_error:.12g}")
-        ratio = f"{found.seconds / scan_s:.1f}"
-        table.add_row(found.case, found.runner, f"{found.seconds:.3f}", ratio, f"{found.peak_mb:.0f}", *numbers)
-    out.print(table)
+
+def _transformation_table(times: TransformationTimes) -> Table:
+    table = Table("raw rows", "panel", "records/s", "scan", "dbt start", "dbt run", box=box.SIMPLE_HEAD)
+    cells = (f"{times.panel_s:.2f} s", f"{times.records_per_s:,.0f}", f"{times.scan_s:.2f} s")
+    table.add_row(f"{times.records:,}", *cells, f"{times.dbt_start_s:.1f} s", f"{times.dbt_run_s:.1f} s")
+    return table
 
 
 def _newest(settings: Settings) -> str | None:

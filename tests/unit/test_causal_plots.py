@@ -19,7 +19,8 @@ COVARIATES = ["x0", "x1"]
 
 
 def panel_of(method: str, seed: int = 1, dates: bool = False) -> Panel:
-    frame = adoption_panel(seed, n_units=60, starts=(4, 6, 9, NEVER))
+    starts = (4, NEVER) if method == "augmented_synthetic_control" else (4, 6, 9, NEVER)
+    frame = adoption_panel(seed, n_units=60, starts=starts)
     if dates:
         frame["t"] = pd.Timestamp("2026-01-05") + pd.to_timedelta(7 * frame["t"], unit="D")
     frame["z"] = frame["d"] + np.random.default_rng(seed).normal(size=len(frame))

@@ -165,7 +165,7 @@ def augmented_synthetic_control(
 def _path(units: DonorPanel, target: Floats, gap: Floats, start: int) -> pd.DataFrame:
     times = np.arange(units.n_periods) - start
     table = {"event_time": times, "estimate": gap, **dict.fromkeys(_INTERVAL_COLUMNS, np.nan)}
-    return pd.DataFrame({**table, "observed": target, "synthetic": target - gap})
+    return pd.DataFrame({**table, "observed": units.origin + target, "synthetic": units.origin + target - gap})
 
 
 def _weights(units: DonorPanel, fit: RidgeWeights) -> pd.DataFrame:

@@ -28,7 +28,9 @@ class DonorPanel:
     Attributes
     ----------
     Y : ndarray, shape (T, N)
-        Outcome of each period and unit; treated units first.
+        Outcome of each period and unit, less ``origin``; treated units first.
+    origin : float
+        An outcome of the panel: what is far from zero then loses no digits.
     start : ndarray, shape (n_treated,)
         First treated period of each treated unit.
     units : ndarray, shape (N,)
@@ -40,6 +42,7 @@ class DonorPanel:
     """
 
     Y: Floats
+    origin: float
     start: Integers
     units: Integers
     labels: NDArray[Any]
@@ -73,8 +76,13 @@ class DonorPanel:
         return np.arange(-int(self.start.min()), self.n_periods - int(self.start.max()))
 
 
-def donor_panel(panel: Panel, method: str) -> DonorPanel:
+def donor_panel(panel: Panel, method: str, uses_covariates: bool = False) -> DonorPanel:
     """Read treated units and donors from a panel.
+
+    Parameters
+    ----------
+    uses_covariates : bool
+        Whether covariates are used where the panel has them; a warning says so if not.
 
     Raises
     ------
@@ -92,7 +100,8 @@ def donor_panel(panel: Panel, method: str) -> DonorPanel:
             "Keep the rows up to the first switch, or use did.",
         )
     Y = np.full((index.n_periods, index.n_units), np.nan)
-    Y[panel.period, panel.unit] = panel.y
+    origin = float(panel.y[0])
+    Y[panel.period, panel.unit] = panel.y - origin
     is_missing = np.isnan(Y).any(axis=0)
     is_treated = index.first_treated != NEVER
     treated, donors = np.flatnonzero(is_treated), np.flatnonzero(~is_treated & ~is_missing)
@@ -118,14 +127,23 @@ def donor_panel(panel: Panel, method: str) -> DonorPanel:
             str(len(donors)),
             "Add donors, or fill or drop the periods that they lack.",
         )
+    left_out = labels[np.flatnonzero(~is_treated & is_missing)]
+    warnings = _ignored(panel, left_out, uses_covariates)
+    units = np.concatenate([treated, donors])
+    return DonorPanel(Y[:, units], origin, start, units, labels[units], index.period_labels, warnings)
+
+
+def _ignored(panel: Panel, left_out: NDArray[Any], uses_covariates: bool) -> tuple[str, ...]:
     warnings = []
-    left_out = np.flatnonzero(~is_treated & is_missing)
     if len(left_out):
-        warnings.append(f"{len(left_out)} donors lack periods and were left out: {_named(labels[left_out])}")
+        warnings.append(f"{len(left_out)} donors lack periods and were left out: {_named(left_out)}")
     if panel.has_weights:
         warnings.append("sampling weights are not used: every treated unit counts the same")
-    units = np.concatenate([treated, donors])
-    return DonorPanel(Y[:, units], start, units, labels[units], index.period_labels, tuple(warnings))
+    if panel.roles.cluster is not None:
+        warnings.append("clusters are not used: every unit stands for itself")
+    if panel.covariate_names and not uses_covariates:
+        warnings.append(f"{len(panel.covariate_names)} covariates are not used: outcomes alone are matched")
+    return tuple(warnings)
 
 
 def _named(labels: NDArray[Any]) -> str:

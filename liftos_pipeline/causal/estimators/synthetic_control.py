@@ -168,7 +168,7 @@ def synthetic_control(
         )
     if predictors is not None and len(predictors) == 0:
         raise LiftosError("at least one predictor", "none", "Leave predictors out to match every outcome before.")
-    units = donor_panel(panel, "synthetic_control")
+    units = donor_panel(panel, "synthetic_control", uses_covariates=predictors is not None)
     model = _Model(panel, units, None if predictors is None else tuple(predictors), predictor_weights, seed)
     treated = _treated(model)
     placebos = {n_pre: _placebos(model, n_pre) for n_pre in sorted(set(units.start.tolist()))}
@@ -353,7 +353,7 @@ def _path(units: DonorPanel, treated: list[_Fitted]) -> pd.DataFrame:
     observed = np.mean([units.Y[row, one.column] for row, one in zip(rows, treated, strict=True)], axis=0)
     synthetic = np.mean([one.synthetic[row] for row, one in zip(rows, treated, strict=True)], axis=0)
     table = {"event_time": times, "estimate": observed - synthetic, **dict.fromkeys(_PATH_COLUMNS, np.nan)}
-    return pd.DataFrame({**table, "observed": observed, "synthetic": synthetic})
+    return pd.DataFrame({**table, "observed": units.origin + observed, "synthetic": units.origin + synthetic})
 
 
 def _weights(units: DonorPanel, treated: list[_Fitted]) -> pd.DataFrame:

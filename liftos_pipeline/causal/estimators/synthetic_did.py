@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from liftos_pipeline.causal.estimators.donor_panel import DonorPanel, donor_panel
 from liftos_pipeline.causal.inference.covariance import limits, without_inference
-from liftos_pipeline.causal.kernels.simplex import nearest_points
+from liftos_pipeline.causal.kernels.simplex import SimplexFit, nearest_points
 from liftos_pipeline.causal.panel import Panel
 from liftos_pipeline.causal.results import EffectEstimate, Inference, effect_from
 from liftos_pipeline.causal.specification import one_of
@@ -22,7 +22,9 @@ Resampling = Literal["placebo", "jackknife", "bootstrap"]
 
 N_DRAWS = 200
 TIME_RIDGE = 1e-12
-"""Ridge of the period weights in squared noise: unique, and too small to matter."""
+"""Ridge of the period weights in squared noise: too small to matter."""
+UNIQUE_RIDGE = 1e-6
+"""The same where periods can be combined to meet the target exactly, in many ways: the most even one is taken."""
 _INTERVAL_COLUMNS = ("std_error", "ci_low", "ci_high", "band_low", "band_high")
 
 
@@ -90,16 +92,25 @@ def fit_cohort(cohort: Cohort, omega: Floats | None = None, lambda_: Floats | No
         ridge = np.sqrt(cohort.treated.shape[1] * n_post) * noise * start
         omega = _weights(donors[:start], target[:start], ridge)
     if lambda_ is None:
-        lambda_ = _weights(donors[:start].T, donors[start:].mean(axis=0), TIME_RIDGE * noise * donors.shape[1])
+        lambda_ = _period_weights(donors[:start].T, donors[start:].mean(axis=0), noise * donors.shape[1])
     gap = target - donors @ omega
     return CohortFit(omega, lambda_, gap - lambda_ @ gap[:start], start)
 
 
+def _period_weights(columns: Floats, target: Floats, noise: float) -> Floats:
+    fit = _fit(columns, target, TIME_RIDGE * noise)
+    return _fit(columns, target, UNIQUE_RIDGE * noise).weights if fit.is_exact else fit.weights
+
+
 def _weights(columns: Floats, target: Floats, ridge: float) -> Floats:
+    return _fit(columns, target, ridge).weights
+
+
+def _fit(columns: Floats, target: Floats, ridge: float) -> SimplexFit:
     """Weights of columns that follow the target up to a constant."""
     table = np.column_stack([target, columns])
     centred = table - table.mean(axis=0)
-    return nearest_points(centred, [0], [np.arange(1, table.shape[1])], ridge)[0].weights
+    return nearest_points(centred, [0], [np.arange(1, table.shape[1])], ridge)[0]
 
 
 def synthetic_did(

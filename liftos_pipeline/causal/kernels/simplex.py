@@ -87,7 +87,8 @@ def nearest_points(
     """
     if any(len(members) == 0 for members in donors):
         raise LiftosError("at least one donor for every treated unit", "none", "Widen the donor pool.")
-    centred = Z - Z.mean(axis=1, keepdims=True)  # cancels, since the weights add to one
+    moved = Z - Z[0, 0]  # what all share cancels, since the weights add to one
+    centred = moved - moved.mean(axis=1, keepdims=True)
     gram = centred.T @ centred
     gram[np.diag_indices(len(gram))] += ridge
     own, solve = np.diag(gram), _solver()

@@ -139,6 +139,8 @@ def unit_folds(index: Index, n_folds: int, seed: int) -> Integers:
         More folds than units, fewer than two, or too few units of an arm outside one.
     """
     n_units = index.n_units
+    if n_units < 2:
+        raise LiftosError("at least 2 units to cross-fit", str(n_units), "Add units.")
     if not 2 <= n_folds <= n_units:
         raise LiftosError(
             f"2 to {n_units} folds (there are {n_units} units)", str(n_folds), "Choose another number."
