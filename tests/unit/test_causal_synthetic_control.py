@@ -271,3 +271,29 @@ def test_a_cross_section_is_refused():
     frame = frame[frame["week"] == 35]
     with pytest.raises(LiftosError, match="a panel with periods for synthetic_control; found none"):
         estimate("synthetic_control", Panel.from_frame(frame, outcome="y", treatment="d", unit="geo"))
+
+
+def test_the_picture_shows_both_outcomes_the_gaps_and_the_weights():
+    found = estimate("synthetic_control", panel_of(world()))
+    outcomes, gaps, weights = found.plot().axes
+    treated, synthetic = outcomes.lines[:2]
+    np.testing.assert_array_equal(treated.get_ydata(), found.path["observed"])
+    np.testing.assert_array_equal(synthetic.get_ydata(), found.path["synthetic"])
+    placebos = found.diagnostics["placebo_gaps"]
+    pre = found.diagnostics["pre_rmspe"]
+    assert 0 < len(placebos) < 24
+    assert all(np.mean(np.square(gap[:30])) <= 20 * pre**2 for gap in placebos.values())
+    for line, gap in zip(gaps.lines, placebos.values(), strict=False):
+        np.testing.assert_array_equal(line.get_ydata(), gap)
+    np.testing.assert_array_equal(gaps.lines[len(placebos)].get_ydata(), found.path["estimate"])
+    widths = [bar.get_width() for bar in weights.patches]
+    assert widths == sorted(found.weights["weight"], reverse=True)[: len(widths)]
+
+
+def test_a_donors_gap_is_that_of_its_own_synthetic_control():
+    frame = world()
+    found = estimate("synthetic_control", panel_of(frame))
+    geo, gap = next(iter(found.diagnostics["placebo_gaps"].items()))
+    donors = frame[frame["geo"] != "g00"]
+    alone = donors.assign(d=((donors["geo"] == geo) & (donors["week"] >= 30)).astype(int))
+    np.testing.assert_allclose(estimate("synthetic_control", panel_of(alone)).path["estimate"], gap, atol=1e-9)

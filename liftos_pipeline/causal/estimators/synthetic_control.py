@@ -28,6 +28,9 @@ from liftos_pipeline.errors import LiftosError
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+MOST_MISSED = 20.0
+MOST_GAPS = 40
+"""Donors whose gaps a result carries."""
 N_DRAWS = 10_000
 """Sets of placebo units where several units are treated."""
 POOR_FIT = 2.0
@@ -263,6 +266,7 @@ def _facts(
     first = treated[0]
     pre, post = (float(np.mean([getattr(one, name) for one in treated])) for name in ("pre_square", "post_square"))
     facts: dict[str, object] = {
+        "placebo_gaps": _placebo_gaps(units, treated, placebos),
         "n_donors": units.n_donors,
         "n_pre_periods": sorted({one.n_pre for one in treated}),
         "pre_rmspe": pre**0.5,
@@ -279,6 +283,20 @@ def _facts(
     for one in treated:
         facts |= dict(one.facts)
     return facts
+
+
+def _placebo_gaps(
+    units: DonorPanel, treated: list[_Fitted], placebos: Mapping[int, list[_Fitted]]
+) -> dict[str, list[float]]:
+    """Gaps of donors that their own synthetic controls follow before the start, for a figure; of one treated unit.
+
+    Left out is what misses by more than twenty times the treated unit's squared error, as in figure 5 of the paper.
+    """
+    if len(treated) > 1:
+        return {}
+    nearest = sorted(placebos[treated[0].n_pre], key=lambda one: one.pre_square)[:MOST_GAPS]
+    near = [one for one in nearest if one.pre_square <= MOST_MISSED * treated[0].pre_square]
+    return {str(units.labels[one.column]): one.gap.tolist() for one in near}
 
 
 def _outside(units: DonorPanel, treated: list[_Fitted]) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from liftos_pipeline.causal.plots.style import BLUE, GREY, LIGHT, ORANGE, number, records
+from liftos_pipeline.causal.plots.style import BLUE, GREY, LIGHT, ORANGE, number, records, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from liftos_pipeline.causal.results import EffectEstimate
 
 _MOST_SHOWN = 12
-_LONGEST_NAME = 18
 _MARK = 0.1
 
 
@@ -38,7 +37,7 @@ def draw_balance(axes: Axes, effect: EffectEstimate) -> None:
         axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=2, columnspacing=1.0, handletextpad=0.2)
     else:
         axes.plot(after, places, "o", color=BLUE, markersize=5)
-    axes.set_yticks(places, [_short(name) for name, *_ in shown])
+    axes.set_yticks(places, [shortened(name) for name, *_ in shown])
     axes.set_ylim(len(shown) - 0.4, -0.6)
     more = f"; {len(rows) - len(shown)} smaller ones not shown" if len(rows) > len(shown) else ""
     axes.set_xlabel(f"difference of means in sd\n(grey: up to {_MARK:g}{more})")
@@ -52,9 +51,3 @@ def _rows(effect: EffectEstimate) -> list[tuple[str, float, float]]:
     ]
     known = [row for row in found if math.isfinite(row[1]) and math.isfinite(row[2])]
     return sorted(known, key=lambda row: -max(abs(row[1]), abs(row[2])))
-
-
-def _short(name: str) -> str:
-    """Names often differ at their ends: what is too long loses its middle."""
-    half = _LONGEST_NAME // 2
-    return name if len(name) <= _LONGEST_NAME else f"{name[: half - 1]}\u2026{name[-half:]}"

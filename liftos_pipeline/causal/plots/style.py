@@ -31,6 +31,7 @@ STYLE: dict[RcKeyType, object] = {
     "legend.frameon": False,
 }
 
+_LONGEST_NAME = 18
 _CHARACTERS = 62
 """That fit under one axis."""
 RELATIVE = ("geo_did",)
@@ -55,6 +56,12 @@ def label_places(labels: Sequence[str]) -> list[int]:
     every = -(-len(labels) // max(2, _CHARACTERS // (longest + 2)))
     last = len(labels) - 1
     return [*range(0, max(last - every + 1, 1), every), *([last] if last else [])]
+
+
+def shortened(name: str) -> str:
+    """Names often differ at their ends: what is too long loses its middle."""
+    half = _LONGEST_NAME // 2
+    return name if len(name) <= _LONGEST_NAME else f"{name[: half - 1]}\u2026{name[-half:]}"
 
 
 def number(value: object) -> float:
