@@ -274,14 +274,17 @@ def test_a_cross_section_is_refused():
 
 
 def test_the_picture_shows_both_outcomes_the_gaps_and_the_weights():
-    found = estimate("synthetic_control", panel_of(world()))
+    frame = world()
+    frame.loc[frame["geo"] == "g20", "y"] += 40.0
+    found = estimate("synthetic_control", panel_of(frame))
     outcomes, gaps, weights = found.plot().axes
     treated, synthetic = outcomes.lines[:2]
     np.testing.assert_array_equal(treated.get_ydata(), found.path["observed"])
     np.testing.assert_array_equal(synthetic.get_ydata(), found.path["synthetic"])
     placebos = found.diagnostics["placebo_gaps"]
     pre = found.diagnostics["pre_rmspe"]
-    assert 0 < len(placebos) < 24
+    assert len(placebos) == 23
+    assert "g20" not in placebos
     assert all(np.mean(np.square(gap[:30])) <= 20 * pre**2 for gap in placebos.values())
     for line, gap in zip(gaps.lines, placebos.values(), strict=False):
         np.testing.assert_array_equal(line.get_ydata(), gap)
