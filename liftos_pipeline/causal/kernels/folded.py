@@ -5,6 +5,8 @@ Small panels are kept after the first walk, others are read again on each. Which
 
 from __future__ import annotations
 
+import itertools
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,7 +23,8 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 KEPT_BYTES = 64_000_000
-_HEAD_ROWS = 20_000
+_HEAD_ROWS = 2_000
+_WORKERS = min(4, os.cpu_count() or 1)
 _FEW_ROWS = 4_096
 """Kept rows below which a second thread costs more than it saves."""
 
@@ -133,7 +136,9 @@ class FoldedRows:
 
         workers = self._rows.map_blocks(self._names, start, see)
         if self._keeps:
-            self._kept = [worker.kept for worker in workers]
+            blocks = [block for worker in workers for block in worker.kept]
+            shares = np.linspace(0, len(blocks), min(_WORKERS, len(blocks)) + 1).round().astype(int)
+            self._kept = [blocks[first:last] for first, last in itertools.pairwise(shares)]
         return [worker.part for worker in workers]
 
     def _walk_kept(
