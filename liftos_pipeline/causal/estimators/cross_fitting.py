@@ -124,7 +124,7 @@ def cross_fit(
         Folds that leave too few units of an arm to learn from, or a repeated row in a file.
     """
     one_of("propensity_learner", learner, PROPENSITY_LEARNERS)
-    if isinstance(panel, StreamedPanel) and panel.roles.period is not None:
+    if isinstance(panel, StreamedPanel) and panel.roles.period is not None and panel.index.unit_rows.max() > 1:
         refuse_repeated(panel.rows, panel.index)
     fold_of_unit = unit_folds(panel.index, n_folds, seed)
     source = "given"
