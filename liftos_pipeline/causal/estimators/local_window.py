@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from liftos_pipeline.causal.estimators.panel_rows import rows_of
 from liftos_pipeline.causal.panel import Panel
 from liftos_pipeline.errors import LiftosError
 
@@ -57,7 +58,7 @@ def local_window(panel: Panel, window: tuple[float, float], running: str) -> Loc
     assigned = _assignment(panel, inside, running)
     x = values[inside]
     centre, follows_cutoff = _centre(x, assigned, panel.row_weights[inside])
-    kept = _rows(panel, inside)
+    kept = rows_of(panel, inside)
     if min(np.ptp(x[assigned]), np.ptp(x[~assigned])) > 0:
         interaction = np.where(assigned, x - centre, 0.0)
         names = (*kept.covariate_names, f"{panel.roles.instruments[0]} x {running}")
@@ -111,24 +112,3 @@ def _centre(x: Floats, assigned: NDArray[np.bool_], weights: Floats) -> tuple[fl
     if x[assigned].max() < x[~assigned].min():
         return float(x[assigned].max()), True
     return float(np.average(x, weights=weights)), False
-
-
-def _rows(panel: Panel, inside: NDArray[np.bool_]) -> Panel:
-    """The panel of some of its rows, with the units and clusters that occur in them."""
-    units, unit = np.unique(panel.unit[inside], return_inverse=True)
-    clusters, cluster = np.unique(panel.cluster[inside], return_inverse=True)
-    return dataclasses.replace(
-        panel,
-        y=panel.y[inside],
-        d=panel.d[inside],
-        X=panel.X[inside],
-        Z=panel.Z[inside],
-        unit=unit.astype(np.int64),
-        unit_labels=panel.unit_labels[units],
-        period=None if panel.period is None else panel.period[inside],
-        cluster=cluster.astype(np.int64),
-        cluster_labels=panel.cluster_labels[clusters],
-        weights=None if panel.weights is None else panel.weights[inside],
-        propensity=None if panel.propensity is None else panel.propensity[inside],
-        row_order=panel.row_order[inside],
-    )
