@@ -37,6 +37,9 @@ def ipw(
     as known: for the ATE that is conservative where they were estimated. ``diagnostics`` holds the balance of the
     covariates before and after weighting, the overlap of the scores and the E-value.
 
+    A penalised score is shrunken towards the mean, so that weighting alone leaves part of a strong confounding (its
+    ``smd_after``); ``doubly_robust`` takes that off by its outcome models.
+
     Parameters
     ----------
     estimand : str
