@@ -55,5 +55,5 @@ def test_most_of_the_bias_of_selected_trends_is_gone(n_treated):
         panel = world(seed, n_treated, 0.5)
         ours.append(estimate("synthetic_did", panel, inference="jackknife").estimate - EFFECT)
         plain.append(estimate("did", panel).estimate - EFFECT)
-    assert np.mean(plain) > 5 * np.std(plain, ddof=1) / np.sqrt(len(SEEDS))
+    assert np.mean(plain) > WIDTH * np.std(plain, ddof=1) / np.sqrt(len(SEEDS))
     assert abs(np.mean(ours)) < 0.25 * np.mean(plain)
