@@ -19,8 +19,9 @@ COVARIATES = ["x0", "x1"]
 
 
 def panel_of(method: str, seed: int = 1, dates: bool = False) -> Panel:
-    starts = (4, NEVER) if method == "augmented_synthetic_control" else (4, 6, 9, NEVER)
+    starts = (4, NEVER) if method in ("augmented_synthetic_control", "geo_did") else (4, 6, 9, NEVER)
     frame = adoption_panel(seed, n_units=60, starts=starts)
+    frame["y"] += 20.0
     if dates:
         frame["t"] = pd.Timestamp("2026-01-05") + pd.to_timedelta(7 * frame["t"], unit="D")
     frame["z"] = frame["d"] + np.random.default_rng(seed).normal(size=len(frame))

@@ -25,8 +25,9 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("method", ESTIMATORS)
 def test_every_method_answers(path: Path, method: str) -> None:
-    if method == "augmented_synthetic_control":
-        adoption_panel(31, n_units=80, starts=(6, NEVER)).to_parquet(path)
+    if method in ("augmented_synthetic_control", "geo_did"):
+        frame = adoption_panel(31, n_units=80, starts=(6, NEVER))
+        frame.assign(y=frame["y"] + 20.0).to_parquet(path)
     columns = ["--outcome", "y", "--treatment", "d", "--unit", "unit", "--period", "t", "--covariates", "x0,x1"]
     call = ["estimate", method, str(path), *columns, *(["--instruments", "z"] if method == "iv" else [])]
     text = CliRunner().invoke(app, call)

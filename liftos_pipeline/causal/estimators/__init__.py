@@ -7,6 +7,7 @@ from liftos_pipeline.causal.estimators.did import did
 from liftos_pipeline.causal.estimators.difference_in_means import difference_in_means
 from liftos_pipeline.causal.estimators.doubly_robust import doubly_robust
 from liftos_pipeline.causal.estimators.event_study import event_study
+from liftos_pipeline.causal.estimators.geo_did import geo_did
 from liftos_pipeline.causal.estimators.imputation_did import imputation_did
 from liftos_pipeline.causal.estimators.ipw import ipw
 from liftos_pipeline.causal.estimators.iv import iv
@@ -120,6 +121,15 @@ _SPECS = (
         "placebo, jackknife or bootstrap of units; normal limits",
         "Arkhangelsky et al. (2021); Clarke et al. (2024) on staggered adoption",
         "a treated unit lacks periods, or there are fewer than 2 donors or periods before the start",
+    ),
+    EstimatorSpec(
+        "geo_did",
+        geo_did,
+        ("att",),
+        "Proportional lift of treated regions against donors weighted by their precision, on logarithms.",
+        "autoregressive errors, statistic referred to its simulated distribution",
+        "Vaver and Koehler (2011); Andrews (1993) on the autocorrelation",
+        "outcomes are not positive, treated regions start at different times, or donors or periods are too few",
     ),
 )
 ESTIMATORS: dict[str, EstimatorSpec] = {spec.name: spec for spec in _SPECS}
