@@ -108,6 +108,14 @@ def test_conformal_p_values_are_cyclic_shifts():
     assert len(early) == len(frame)
 
 
+def test_fewer_periods_than_the_level_needs_leave_the_conformal_set_unbounded():
+    short = world(n_weeks=19, start=15)
+    found = estimate("synthetic_control", panel_of(short), inference="conformal")
+    assert (found.ci_low, found.ci_high) == (-math.inf, math.inf)
+    wide = estimate("synthetic_control", panel_of(world(n_weeks=40)), inference="conformal")
+    assert math.isfinite(wide.ci_low)
+
+
 def test_fewer_donors_than_the_level_needs_leave_the_set_unbounded():
     found = estimate("synthetic_control", panel_of(world(n_units=19)))
     assert (found.ci_low, found.ci_high) == (-math.inf, math.inf)
@@ -151,6 +159,7 @@ def test_several_treated_units_with_their_own_starts():
     assert set(found.weights["treated_unit"]) == {"g00", "g01"}
     assert found.diagnostics["n_pre_periods"] == [30, 34]
     assert found.p_value < 0.05
+    assert (found.ci_low + found.ci_high) / 2 == pytest.approx(found.estimate)
     assert found.n_treated == 2
     again = estimate("synthetic_control", panel_of(frame))
     assert (again.ci_low, again.p_value) == (found.ci_low, found.p_value)
