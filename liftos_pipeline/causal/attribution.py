@@ -89,8 +89,7 @@ def attribute(effect: EffectEstimate, treated_unit_days: float, reported_change:
 def _unusable(effect: EffectEstimate) -> str | None:
     if effect.refused is not None:
         return effect.refused
-    reasons = dict.fromkeys(effect.undefined.values())
-    return "; ".join(reasons) or None
+    return effect.without_interval
 
 
 def error_improvement(truth: Sequence[float], before: Sequence[float], after: Sequence[float]) -> ErrorImprovement:

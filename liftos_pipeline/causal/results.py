@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 REFUSED = "refused"
 UNDEFINED = "undefined"
+_INTERVAL = ("estimate", "ci_low", "ci_high")
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,12 @@ class EffectEstimate:
         """Fields that are NaN, each with its reason."""
         reasons = self.diagnostics.get(UNDEFINED, {})
         return {str(k): str(v) for k, v in reasons.items()} if isinstance(reasons, Mapping) else {}
+
+    @property
+    def without_interval(self) -> str | None:
+        """Why the estimate or a limit is NaN, or None where all three are there."""
+        reasons = dict.fromkeys(self.undefined[name] for name in _INTERVAL if name in self.undefined)
+        return "; ".join(reasons) or None
 
     def summary(self) -> str:
         """A few lines for a person."""

@@ -108,7 +108,7 @@ def _row(platform: str, kind: str, outcome: str, result: EffectEstimate) -> dict
         "n_treated": result.n_treated,
         "n_clusters": result.n_clusters,
         "refused": told["refused"],
-        "undefined": "; ".join(dict.fromkeys(result.undefined.values())) or None,
+        "undefined": result.without_interval,
         "warnings": told["warnings"],
         "diagnostics": told["diagnostics"],
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -132,6 +133,15 @@ def test_attribution_of_what_is_not_known_says_why():
     assert alone.reason == "1 treated unit; at least 2 are needed"
     with pytest.raises(LiftosError, match="a positive number of treated unit-days; found 0"):
         attribute(att([3.0, 5.0, 1.0, 2.0], [1, 1, 0, 0]), 0, 1.0)
+
+
+def test_what_only_a_diagnostic_lacks_keeps_no_effect_from_attribution():
+    effect = att([3.0, 5.0, 1.0, 2.0], [1, 1, 0, 0])
+    lacking = dataclasses.replace(
+        effect, diagnostics={**effect.diagnostics, "undefined": {"std_error": "a rank has none", "e_value": "no"}}
+    )
+    assert lacking.without_interval is None
+    assert attribute(lacking, treated_unit_days=56.0, reported_change=400.0).reason is None
 
 
 def test_refused_effects_are_not_attributed():
