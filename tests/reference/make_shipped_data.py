@@ -28,11 +28,9 @@ def main() -> None:
 
     experiment = causaldata.nsw_mixtape.load_pandas().data[WORKERS].assign(source="nsw")
     survey = causaldata.cps_mixtape.load_pandas().data[WORKERS].assign(source="cps")
-    workers = pd.concat([experiment, survey], ignore_index=True).astype({"source": "category"})
+    workers = pd.concat([experiment, survey], ignore_index=True)
     small = {name: "int8" for name in WORKERS[:7]} | {name: "float32" for name in WORKERS[7:]}
-    workers.astype(small).to_parquet(
-        FOLDER / "workers.parquet", compression="zstd", compression_level=19, index=False
-    )
+    _write(workers.astype(small), "workers")
     _write(card.load()[[*MEN, *REGIONS]], "card")
     _write(causaldata.organ_donations.load_pandas().data[["State", "Quarter_Num", "Rate"]], "organ_donations")
     _write(causaldata.castle.load_pandas().data[STATES], "castle")

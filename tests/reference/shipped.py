@@ -27,6 +27,7 @@ SCORED = [
     "educ_re74",
 ]
 """Columns of the propensity model of Cunningham (2021), section 5.3."""
+EARNINGS = dict.fromkeys(("re74", "re75", "re78"), "float32")
 ADJUSTED = ["age", "educ", "black", "hisp", "marr", "nodegree", "re74", "re75"]
 CONTROLS = ["exper", "expersq", "black", "south", "smsa", "smsa66", *(f"reg66{number}" for number in range(1, 9))]
 PROXIMITY = {"card, one instrument": ["nearc4"], "card, two instruments": ["nearc2", "nearc4"]}
@@ -34,7 +35,7 @@ PROXIMITY = {"card, one instrument": ["nearc4"], "card, two instruments": ["near
 
 def workers(source: str) -> pd.DataFrame:
     """``nsw``: the experiment. ``cps``: its treated men beside the men of a survey. One row per man, ``unit`` names it."""
-    rows = pd.read_parquet(FOLDER / "workers.parquet").assign(unit=lambda f: np.arange(len(f)))
+    rows = pd.read_csv(FOLDER / "workers.csv.gz", dtype=EARNINGS).assign(unit=lambda f: np.arange(len(f)))
     chosen = rows["source"] == "nsw" if source == "nsw" else (rows["source"] == "cps") | (rows["treat"] == 1)
     frame = rows.loc[chosen, rows.columns != "source"].reset_index(drop=True)
     if source == "nsw":

@@ -27,10 +27,10 @@ def did(
     )
 
 
-def with_dummies(frame: pd.DataFrame, weights: str | None, covariates: tuple[str, ...]):
-    """Design with every dummy and outcome, times the root of the weights; the clusters."""
-    dummies = [pd.get_dummies(frame[name].astype(str), dtype=float).to_numpy() for name in ("unit", "t")]
-    design = np.column_stack([frame[["d", *covariates]].to_numpy(float), *dummies])
+def with_indicators(frame: pd.DataFrame, weights: str | None, covariates: tuple[str, ...]):
+    """Design with an indicator of every unit and period, and outcome, times the root of the weights; the clusters."""
+    indicators = [pd.get_dummies(frame[name].astype(str), dtype=float).to_numpy() for name in ("unit", "t")]
+    design = np.column_stack([frame[["d", *covariates]].to_numpy(float), *indicators])
     root = np.ones(len(frame)) if weights is None else np.sqrt(frame[weights].to_numpy())
     return design * root[:, None], frame["y"].to_numpy() * root, frame["region"].to_numpy()
 
@@ -48,7 +48,7 @@ def test_cr3_is_one_refit_per_cluster(shape: str, weights: str | None, covariate
     frame = adoption_panel(40, missing=0.2 * (shape == "unbalanced"), starts=(5, 8, NEVER))
     frame = lone_period(frame) if shape == "lone_period" else frame
     ours = did(frame, "cr3", weights, covariates)
-    X, y, g = with_dummies(frame, weights, covariates)
+    X, y, g = with_indicators(frame, weights, covariates)
     without = np.array([np.linalg.lstsq(X[g != i], y[g != i], rcond=None)[0][0] for i in np.unique(g)])
     estimate_ = np.linalg.lstsq(X, y, rcond=None)[0][0]
     assert ours.estimate == pytest.approx(estimate_, rel=EXACT)
@@ -62,7 +62,7 @@ def test_cr3_is_one_refit_per_cluster(shape: str, weights: str | None, covariate
 def test_wild_bootstrap_is_one_regression_per_draw(shape: str, weights: str | None) -> None:
     frame = adoption_panel(44, n_units=50, n_periods=8, missing=0.2 * (shape == "unbalanced"), starts=(4, NEVER))
     ours = did(frame, "wild_bootstrap", weights)
-    X, y, g = with_dummies(frame, weights, ("x0", "x1"))
+    X, y, g = with_indicators(frame, weights, ("x0", "x1"))
     patterns = np.array(list(itertools.product((-1.0, 1.0), repeat=10)))
     others = X[:, 1:]
     restricted = others @ np.linalg.lstsq(others, y, rcond=None)[0]

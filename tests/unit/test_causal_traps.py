@@ -4,76 +4,33 @@ with a reason; never another exception and never another number without a word."
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from liftos_pipeline.causal import ESTIMATORS, EffectEstimate, Panel, estimate
+from liftos_pipeline.causal import EffectEstimate
 from liftos_pipeline.errors import LiftosError
-
-METHODS = tuple(ESTIMATORS)
-BY_ROWS = ("difference_in_means", "ipw", "doubly_robust", "iv")
-WITHIN_UNITS = ("did", "event_study", "staggered_did", "imputation_did")
-BY_ADOPTION = WITHIN_UNITS[1:]
-KNOWN = BY_ROWS + WITHIN_UNITS
-"""Methods whose answer to each trap is spelled out; any other only meets the traps that are the same for all."""
-WITH_SCORES = ("ipw", "doubly_robust")
-RELATIVE = ("geo_did",)
-"""Methods whose effect is a share of the outcome: a shifted outcome has another."""
-LIMITS = ("std_error", "ci_low", "ci_high", "p_value")
-NEVER = 99
-EXACT = 1e-9
-Change = Callable[[pd.DataFrame], pd.DataFrame]
-
-
-def world(starts: tuple[int, ...] = (3, 5, NEVER), n_units: int = 60, n_periods: int = 8) -> pd.DataFrame:
-    """Units that adopt in turn. All columns are whole numbers that 8 bits hold and whose squares they do not."""
-    rng = np.random.default_rng(0)
-    unit, t = np.repeat(np.arange(n_units), n_periods), np.tile(np.arange(n_periods), n_units)
-    d = (t >= np.array(starts)[unit % len(starts)]).astype(int)
-    x0, x1 = np.round(10 * rng.standard_normal((2, len(t))))
-    z = d + np.round(2 * rng.standard_normal(len(t)))
-    level, noise = 10 * rng.standard_normal(n_units)[unit], 10 * rng.standard_normal(len(t))
-    y = np.round(level + 3 * (t % 8) + 8 * d + 0.5 * x0 + noise)
-    return pd.DataFrame({"unit": unit, "t": t, "d": d, "y": y, "x0": x0, "x1": x1, "z": z})
-
-
-def world_of(method: str) -> pd.DataFrame:
-    """480 rows that suit the method: a unit that is to be matched by donors needs a long time before, and logarithms need
-    outcomes above zero."""
-    if method in KNOWN:
-        return world()
-    frame = world(starts=(30, *[NEVER] * 11), n_units=12, n_periods=40)
-    return frame.assign(y=np.round(frame["y"] / 2) + 40) if method in RELATIVE else frame
-
-
-def run(method: str, frame: pd.DataFrame, covariates: tuple[str, ...] = ("x0", "x1"), **roles) -> EffectEstimate:
-    given = {"outcome": "y", "treatment": "d", "unit": "unit", "period": "t", "covariates": covariates}
-    given |= {"instruments": ["z"]} if method == "iv" else {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        return estimate(method, Panel.from_frame(frame, **{**given, **roles}))
+from tests.trap_worlds import (
+    BY_ADOPTION,
+    EXACT,
+    KNOWN,
+    LIMITS,
+    METHODS,
+    RELATIVE,
+    WITH_SCORES,
+    Change,
+    assert_same,
+    assert_undefined,
+    run,
+    world,
+    world_of,
+)
 
 
 @pytest.fixture(scope="module")
 def clean() -> dict[str, EffectEstimate]:
     return {method: run(method, world_of(method)) for method in METHODS}
-
-
-def assert_same(found: EffectEstimate, plain: EffectEstimate) -> None:
-    for name in ("estimate", *LIMITS, "n_units", "n_treated", "n_clusters"):
-        assert getattr(found, name) == pytest.approx(getattr(plain, name), rel=EXACT, abs=1e-9, nan_ok=True), name
-    if plain.path is not None:
-        columns = ["estimate", "std_error", "band_low", "band_high"]
-        np.testing.assert_allclose(found.path[columns], plain.path[columns], rtol=1e-7, atol=1e-8)
-
-
-def assert_undefined(found: EffectEstimate) -> None:
-    assert all(math.isnan(getattr(found, name)) for name in LIMITS)
-    assert all(found.undefined[name] for name in LIMITS)
 
 
 def days(frame: pd.DataFrame) -> pd.Series:
@@ -235,95 +192,6 @@ def test_the_treatment_itself_as_a_covariate(clean, method):
 def test_one_column_in_two_roles_is_refused(method):
     with pytest.raises(LiftosError, match="x1 in more than one role"):
         run(method, world(), covariates=("x0", "x1", "x1"))
-
-
-# Who is treated when -------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("method", KNOWN)
-def test_a_unit_seen_once(clean, method):
-    """Methods that compare within units drop it and say so; the others count one unit more."""
-    row = {"unit": 999, "t": 2, "d": 0, "y": 50.0, "x0": 1.0, "x1": 3.0, "z": 0.0}
-    found = run(method, pd.concat([world(), pd.DataFrame([row])], ignore_index=True))
-    if method in BY_ROWS:
-        assert (found.n_rows, found.n_units, found.n_clusters) == (481, 61, 61)
-        return
-    assert [found.estimate, found.std_error] == pytest.approx(
-        [clean[method].estimate, clean[method].std_error], rel=EXACT
-    )
-    assert found.n_clusters == 60
-    assert any("the only one of their unit" in text or "seen in one period" in text for text in found.warnings)
-
-
-@pytest.mark.parametrize("method", WITHIN_UNITS)
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda f: f[f["t"] == 4],
-        lambda f: f[f["t"] == f["unit"] % 8],
-        lambda f: f.assign(d=(f["unit"] % 3 == 0).astype(int)),
-        lambda f: f.assign(d=(f["t"] >= 4).astype(int)),
-        lambda f: f[f["unit"] == 0],
-    ],
-    ids=["one period", "each unit once", "treated from the start", "all at once", "one unit"],
-)
-def test_panels_without_a_comparison_within_units_are_refused(method, change):
-    with pytest.raises(LiftosError):
-        run(method, change(world()))
-
-
-@pytest.mark.parametrize("method", WITHIN_UNITS)
-def test_periods_in_which_all_are_treated(method):
-    """No control is left from period 6 on: group-times want other controls, and the imputation leaves these rows out."""
-    frame = world(starts=(3, 5, 6))
-    if method == "staggered_did":
-        with pytest.raises(LiftosError, match="Use control_group='not_yet_treated'"):
-            run(method, frame)
-        return
-    found = run(method, frame)
-    if method == "imputation_did":
-        assert "120 treated rows were left out" in found.warnings[0]
-        before = run(method, frame[frame["t"] < 6])
-        assert [found.estimate, found.std_error] == pytest.approx([before.estimate, before.std_error], rel=EXACT)
-    else:
-        assert any("adopt in 3 different periods" in text or "staggered over 3" in text for text in found.warnings)
-
-
-@pytest.mark.parametrize("method", KNOWN)
-@pytest.mark.parametrize("n_untreated", [1, 6])
-def test_periods_in_which_none_is_treated(method, n_untreated):
-    """One such period, or all but the last two."""
-    frame = world(starts=(6, 7, NEVER))
-    frame = frame[frame["t"] >= 6 - n_untreated]
-    found = run(method, frame)
-    assert (frame.groupby("t")["d"].max() == 0).sum() == n_untreated
-    assert math.isfinite(found.std_error)
-    assert (found.n_rows, found.n_treated) == (len(frame), 40)
-
-
-@pytest.mark.parametrize("method", KNOWN)
-def test_a_treatment_that_switches_off(method):
-    frame = world().assign(d=lambda f: np.where((f["unit"] % 3 == 0) & (f["t"] > 5), 0, f["d"]))
-    if method in BY_ADOPTION:
-        with pytest.raises(LiftosError, match="20 units whose treatment switches off, first 0"):
-            run(method, frame)
-        return
-    found = run(method, frame)
-    assert math.isfinite(found.std_error)
-    if method == "did":
-        assert any("switched off" in text for text in found.warnings)
-
-
-@pytest.mark.parametrize("method", KNOWN)
-def test_one_treated_unit(method):
-    frame = world(starts=(5, *[NEVER] * 59))
-    if method in WITH_SCORES:
-        with pytest.raises(LiftosError, match="at least 2 treated units outside each"):
-            run(method, frame)
-    elif method == "iv":
-        assert any(text.startswith("weak instruments") for text in run(method, frame).warnings)
-    else:
-        assert_undefined(run(method, frame))
 
 
 # Outcomes and clusters -----------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ def adoption_of(panel: Panel, method: str) -> Adoption:
         unit in two clusters; no unit seen before and after adoption.
     """
     _refuse_unordered_periods(panel, method)
-    compresses = panel.index.is_balanced and not panel.covariate_names and panel.roles.weights is None
+    compresses = panel.index.is_balanced and not panel.covariate_names and not panel.has_weights
     source = panel if compresses else panel.held()
     cluster = _unit_clusters(source)
     _refuse_switching_off(source.index)

@@ -66,7 +66,7 @@ def did(
     if inference != "cluster":
         refuse_clusters(panel, inference)
     regressors = ("d", *(f"x{number}" for number in range(len(panel.covariate_names))))
-    fit = fit_two_way(panel.rows, regressors, index, panel.roles.weights is not None)
+    fit = fit_two_way(panel.rows, regressors, index, panel.has_weights)
     n_parameters = len(fit.kept) + _counted_effects(index, fit)
     uncertainty, told = did_inference(panel, fit, n_parameters, level, inference, seed)
     shares, warnings = _staggering(panel)
@@ -130,7 +130,7 @@ def _staggering(panel: Panel) -> tuple[dict[str, object], tuple[str, ...]]:
     can_decompose = (
         index.is_absorbing
         and index.is_balanced
-        and panel.roles.weights is None
+        and not panel.has_weights
         and len(panel.covariate_names) == 0
         and len(index.cohorts) ** 2 * index.n_periods <= _MOST_DECOMPOSED_CELLS
     )

@@ -43,7 +43,7 @@ def did_inference(
         variance = clustered_covariance(fit.scores[fit.has_rows], fit.bread, correction)[0, 0]
         estimate, n_clusters = float(fit.coefficients[0]), fit.n_clusters
         return limits(estimate, math.sqrt(variance), level, n_clusters, float(n_clusters - 1)), facts
-    by_cluster = fit_clusters(panel.rows, fit, panel.index, panel.roles.weights is not None)
+    by_cluster = fit_clusters(panel.rows, fit, panel.index, panel.has_weights)
     if kind == "cr3":
         return jackknife_inference(by_cluster, level), facts
     return _bootstrap(by_cluster, level, seed, correction, facts)

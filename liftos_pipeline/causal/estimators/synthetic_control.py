@@ -314,8 +314,6 @@ def _leave_one_out(model: _Model, treated: list[_Fitted]) -> list[dict[str, obje
     labels = model.units.labels
     for one in treated:
         used = one.fit.members[one.fit.weights > 0]
-        if model.units.n_donors - 1 < 1:
-            continue
         fits = model.fitted(
             [one.column] * len(used), [model.units.others(int(donor)) for donor in used], one.n_pre
         )

@@ -32,10 +32,8 @@ def holm(p_values: Floats) -> Floats:
     >>> holm(np.array([0.01, 0.04, 0.03])).round(3).tolist()
     [0.03, 0.06, 0.06]
     """
-    known = _family(p_values)
-    p = p_values[known]
-    order = np.argsort(p, kind="stable")
-    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    ranked, order, known = _ranked(p_values)
+    stepped = np.maximum.accumulate(ranked * np.arange(len(ranked), 0, -1))
     return _placed(np.minimum(stepped, 1.0), order, known)
 
 
@@ -56,10 +54,8 @@ def benjamini_hochberg(p_values: Floats) -> Floats:
     ----------
     Benjamini and Hochberg (1995), JRSS B 57(1). Benjamini and Yekutieli (2001), Annals of Statistics 29(4).
     """
-    known = _family(p_values)
-    p = p_values[known]
-    order = np.argsort(p, kind="stable")
-    stepped = p[order] * len(p) / np.arange(1, len(p) + 1)
+    ranked, order, known = _ranked(p_values)
+    stepped = ranked * len(ranked) / np.arange(1, len(ranked) + 1)
     return _placed(np.minimum.accumulate(stepped[::-1])[::-1], order, known)
 
 
@@ -119,6 +115,13 @@ def _family(p_values: Floats) -> NDArray[np.bool_]:
             "Pass p-values.",
         )
     return known
+
+
+def _ranked(p_values: Floats) -> tuple[Floats, NDArray[np.intp], NDArray[np.bool_]]:
+    """The family's p-values in order, their order, and which members are known."""
+    known = _family(p_values)
+    order = np.argsort(p_values[known], kind="stable")
+    return p_values[known][order], order, known
 
 
 def _placed(stepped: Floats, order: NDArray[np.intp], known: NDArray[np.bool_]) -> Floats:
