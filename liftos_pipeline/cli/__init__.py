@@ -1,0 +1,23 @@
+"""The ``liftos`` command. Parses, calls, prints; computes nothing."""
+
+from __future__ import annotations
+
+import typer
+
+from liftos_pipeline.cli.benchmark import benchmark
+from liftos_pipeline.cli.home import demo, dev, doctor, run
+from liftos_pipeline.cli.library import detect, estimate
+
+app = typer.Typer(
+    help="LiftOS pipeline: what did our marketing really cause?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (run, demo, dev, doctor, estimate, detect, benchmark):
+    app.command()(command)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()

@@ -1,0 +1,163 @@
+"""Commands of a home: pull, estimate, publish, look at it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from liftos_pipeline import __version__
+from liftos_pipeline.cli.console import clear_errors, err, out
+from liftos_pipeline.errors import LiftosError
+from liftos_pipeline.settings import CREDENTIALS, OPTIONAL_CREDENTIALS, Settings, last_ended_day, load_settings
+
+DEMO_DAYS = 180
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise LiftosError("a date as YYYY-MM-DD", repr(text), "For example --date 2026-06-29.") from error
+
+
+class Steps:
+    """Prints each step of a run as it ends, with its seconds."""
+
+    def __init__(self) -> None:
+        self._started: dict[str, float] = {}
+
+    def __call__(self, step: str, state: str) -> None:
+        if state == "started":
+            self._started[step] = time.monotonic()
+            return
+        seconds = time.monotonic() - self._started.get(step, time.monotonic())
+        mark = "[green]done[/]" if state == "done" else "[red]failed[/]"
+        err.print(f"  {mark}  {seconds:6.1f} s  {step}", highlight=False)
+
+
+def _run(settings: Settings, first: date, last: date) -> None:
+    from liftos_pipeline.run import run_daily
+
+    outcome = run_daily(settings, first, last, Steps())
+    for message in outcome.messages:
+        err.print(f"liftos: {message}", style="red", highlight=False, soft_wrap=True, markup=False)
+    if outcome.exit_code:
+        raise typer.Exit(outcome.exit_code)
+
+
+def run(
+    date_: Annotated[str | None, typer.Option("--date", help="As-of day; yesterday if not given.")] = None,
+    from_: Annotated[str | None, typer.Option("--from", help="First as-of day of a range.")] = None,
+    to: Annotated[str | None, typer.Option("--to", help="Last as-of day of a range.")] = None,
+) -> None:
+    """Do what the schedule does: pull, load, transform, estimate, publish.
+
+    Example: liftos run --from 2026-06-01 --to 2026-06-29
+    """
+    with clear_errors():
+        settings = load_settings()
+        if date_ is not None and (from_ is not None or to is not None):
+            raise LiftosError("--date, or --from and --to", "both", "Give one of them.")
+        if (from_ is None) != (to is None):
+            raise LiftosError("--from and --to together", "one of them", "Give the other one too.")
+        yesterday = last_ended_day(datetime.now(UTC)).isoformat()
+        first, last = _day(from_ or date_ or yesterday), _day(to or date_ or yesterday)
+        err.print(f"as of {first} to {last}, {settings.source_mode} home {settings.home}", highlight=False)
+        _run(settings, first, last)
+        out.print(f"published {settings.home / 'liftos.duckdb'}", highlight=False, soft_wrap=True)
+
+
+def demo() -> None:
+    """Build a home with 180 simulated days and show what its marketing caused, beside the truth."""
+    with clear_errors():
+        for names in (*CREDENTIALS.values(), *OPTIONAL_CREDENTIALS.values()):
+            for name in names:
+                os.environ.pop(name, None)
+        settings = load_settings()
+        if settings.source_mode != "simulated":
+            raise LiftosError(
+                "a home without credentials",
+                f"some in {settings.home / 'liftos.toml'}",
+                "Set LIFTOS_HOME elsewhere.",
+            )
+        as_of = settings.liftos_start_date + timedelta(days=DEMO_DAYS - 1)
+        started = time.monotonic()
+        err.print(f"SIMULATED home {settings.home}, as of {as_of}", highlight=False)
+        _run(settings, as_of, as_of)
+        _show_summary(settings, as_of)
+        err.print(f"{time.monotonic() - started:.0f} s in all", highlight=False)
+
+
+def _show_summary(settings: Settings, as_of: date) -> None:
+    import duckdb
+
+    from liftos_pipeline.report.summary import HEAD, effect_summary, summary_cells, to_markdown
+
+    public = settings.home / "liftos.duckdb"
+    with duckdb.connect(str(public), read_only=True) as connection:
+        summary = effect_summary(connection, as_of)
+    table = Table(title=f"SIMULATED: what each change caused over its first 28 days, as of {as_of}")
+    for name in HEAD:
+        table.add_column(name, justify="left" if name in HEAD[:3] else "right")
+    for cells in summary_cells(summary):
+        table.add_row(*cells)
+    Console(width=max(out.width, 118)).print(table)
+    page = settings.home / "reports" / f"{as_of}.md"
+    page.parent.mkdir(exist_ok=True)
+    page.write_text(to_markdown(summary, as_of, settings.source_mode))
+    out.print(
+        "Sums over the same treated unit-days. Caused and truth are in the row's outcome; true orders are what shops got."
+    )
+    for name, value in (("database", public), ("report", page), ("user interface", "make dev")):
+        out.print(f"{name:15s}{value}", highlight=False, soft_wrap=True)
+
+
+def dev(port: Annotated[int, typer.Option(help="Port of the user interface.")] = 3000) -> None:
+    """Open the Dagster user interface with its daemon, until interrupted."""
+    with clear_errors():
+        from liftos_pipeline.run import open_instance
+
+        settings = load_settings()
+        open_instance(settings).dispose()
+        os.environ["LIFTOS_HOME"] = str(settings.home)
+        program = str(Path(sys.executable).parent / "dagster")
+        os.execv(program, [program, "dev", "-m", "liftos_pipeline.definitions", "-p", str(port)])
+
+
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
+    """Say how this home is configured and what it holds."""
+    with clear_errors():
+        settings = load_settings()
+        facts = {
+            "version": __version__,
+            "python": sys.version.split()[0],
+            "home": str(settings.home),
+            "source_mode": settings.source_mode,
+            "pulled": list(settings.platforms()),
+            "absent": [name for name in CREDENTIALS if name not in settings.platforms()],
+            "needs": {name: list(CREDENTIALS[name]) for name in CREDENTIALS if name not in settings.configured()},
+            "newest_as_of": _newest(settings),
+        }
+        if as_json:
+            print(json.dumps(facts))  # noqa: T201
+            return
+        for name, value in facts.items():
+            out.print(f"{name:14s}{value}", highlight=False, soft_wrap=True, markup=False)
+
+
+def _newest(settings: Settings) -> str | None:
+    if not (settings.home / "warehouse" / "liftos.duckdb").exists():
+        return None
+    from liftos_pipeline.warehouse import Warehouse
+    from liftos_pipeline.warehouse.receipts import newest_as_of
+
+    return newest_as_of(Warehouse(settings.home, settings.source_mode)).isoformat()
