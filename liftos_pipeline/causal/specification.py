@@ -17,6 +17,7 @@ class EstimatorSpec:
 
     ``function(panel, *, level, ...)`` takes its options by keyword, and ``seed`` where it draws at random.
     The first of ``estimands`` is the default. A method that ``streams`` leaves the rows of a file where they are.
+    ``scale`` is the unit of the estimate: the outcome's, or a proportion of it.
     """
 
     name: str
@@ -28,6 +29,7 @@ class EstimatorSpec:
     refuses_when: str
     treatment: Literal["binary", "any"] = "binary"
     streams: bool = False
+    scale: Literal["outcome", "proportion"] = "outcome"
 
 
 @dataclass(frozen=True)

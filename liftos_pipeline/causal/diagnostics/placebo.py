@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,13 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from liftos_pipeline.causal.diagnostics.replays import panel_of_rows
 from liftos_pipeline.causal.inference.multiplicity import holm
 from liftos_pipeline.causal.panel import Panel
 from liftos_pipeline.causal.results import EffectEstimate
 from liftos_pipeline.errors import LiftosError
 
 Integers = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,37 +116,10 @@ def _one_shift(
         reason = f"no treated unit has untreated rows both before and within the {shift} periods before treatment"
     else:
         try:
-            found = estimator(_untreated_panel(panel, period, keep, shifted))
+            found = estimator(panel_of_rows(panel, keep, shifted.astype(np.float64), panel.y[keep]))
         except LiftosError as error:
             reason = str(error)
         else:
             fields = {name: float(getattr(found, name)) for name in fields}
             reason = "; ".join(f"{n}: {why}" for n, why in found.undefined.items() if n in fields) or None
     return {"periods_before": shift, **fields, "n_treated": n_treated, "undefined": reason}
-
-
-def _untreated_panel(panel: Panel, period: Integers, keep: Bools, treated: Bools) -> Panel:
-    """The rows that stay, with the shifted treatment; codes, weights and constant covariates made anew."""
-    units, unit = np.unique(panel.unit[keep], return_inverse=True)
-    clusters, cluster = np.unique(panel.cluster[keep], return_inverse=True)
-    times, time = np.unique(period[keep], return_inverse=True)
-    X = panel.X[keep]
-    varies = np.ptp(X, axis=0) > 0
-    weights = None if panel.weights is None else panel.weights[keep] / panel.weights[keep].mean()
-    return dataclasses.replace(
-        panel,
-        y=panel.y[keep],
-        d=treated.astype(np.float64),
-        X=np.ascontiguousarray(X[:, varies]),
-        Z=panel.Z[keep],
-        unit=unit.astype(np.int64),
-        unit_labels=panel.unit_labels[units],
-        period=time.astype(np.int64),
-        period_labels=None if panel.period_labels is None else panel.period_labels[times],
-        cluster=cluster.astype(np.int64),
-        cluster_labels=panel.cluster_labels[clusters],
-        weights=weights,
-        propensity=None if panel.propensity is None else panel.propensity[keep],
-        covariate_names=tuple(n for n, v in zip(panel.covariate_names, varies, strict=True) if v),
-        row_order=np.argsort(np.argsort(panel.row_order[keep])),
-    )

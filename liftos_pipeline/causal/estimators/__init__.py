@@ -130,6 +130,7 @@ _SPECS = (
         "autoregressive errors, statistic referred to its simulated distribution",
         "Vaver and Koehler (2011); Andrews (1993) on the autocorrelation",
         "outcomes are not positive, treated regions start at different times, or donors or periods are too few",
+        scale="proportion",
     ),
 )
 ESTIMATORS: dict[str, EstimatorSpec] = {spec.name: spec for spec in _SPECS}
