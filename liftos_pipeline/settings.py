@@ -76,6 +76,7 @@ class Settings(BaseSettings):
     liftos_alert_webhook_url: SecretStr | None = None
     liftos_http_wait_budget_s: float = Field(900.0, ge=0)
     liftos_overlap_min_effective_controls: float = Field(20.0, ge=1)
+    liftos_certificate_replays: int = Field(100, ge=20)
     liftos_confidence_level: float = Field(0.95, gt=0.5, lt=1)
 
     liftos_meta_base_url: str = "https://graph.facebook.com"

@@ -1,10 +1,11 @@
 """Causal effects and confounders from panels of units and periods: a library without pipeline, tables or settings.
 
-Registers and the two calls that go through them. Everything else is imported from its own module.
+Registers and the calls that go through them. Everything else is imported from its own module.
 """
 
 from __future__ import annotations
 
+from liftos_pipeline.causal.certificate import Certificate, certify
 from liftos_pipeline.causal.columns import Tabular
 from liftos_pipeline.causal.confounders import DETECTORS
 from liftos_pipeline.causal.estimators import ESTIMATORS
@@ -13,7 +14,17 @@ from liftos_pipeline.causal.results import Detection, EffectEstimate
 from liftos_pipeline.causal.specification import checked_options, one_of
 from liftos_pipeline.errors import LiftosError
 
-__all__ = ["DETECTORS", "ESTIMATORS", "Detection", "EffectEstimate", "Panel", "detect", "estimate"]
+__all__ = [
+    "DETECTORS",
+    "ESTIMATORS",
+    "Certificate",
+    "Detection",
+    "EffectEstimate",
+    "Panel",
+    "certify",
+    "detect",
+    "estimate",
+]
 
 
 def estimate(name: str, panel: Panel, level: float = 0.95, seed: int = 0, **options: object) -> EffectEstimate:

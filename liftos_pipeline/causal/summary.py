@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from liftos_pipeline.causal.certificate import Certificate
     from liftos_pipeline.causal.results import EffectEstimate
 
 _POPULATIONS = {
@@ -47,6 +48,43 @@ def describe(effect: EffectEstimate) -> str:
         for line in rest
     ]
     return "\n".join((first, *wrapped))
+
+
+def describe_certificate(certificate: Certificate) -> str:
+    """A line per method: its verdict, and in how many replays it erred; below, why others were not judged."""
+    percent = f"{100 * certificate.level:g} %"
+    where = (
+        f"{certificate.n_pre} periods before and {certificate.n_post} after, at {certificate.n_dates} dates"
+        if certificate.placement == "adoption"
+        else f"in {certificate.n_dates} periods"
+    )
+    lines = [
+        f"certificate for {certificate.outcome}: {certificate.n_replays} replays, {certificate.n_treated} of "
+        f"{certificate.n_units} units treated on paper, {where}; effect injected {certificate.effect:.4g}",
+        "",
+        f"{'method':28s}{'verdict':10s}{'size':>7s}  {percent + ' limits':15s}{'coverage':>8s}{'bias':>11s}"
+        f"{'detectable':>12s}{'widening':>9s}",
+    ]
+    for row in certificate.table.itertuples():
+        if row.answered:
+            limits = f"{100 * row.size_low:.1f}-{100 * row.size_high:.1f} %"
+            lines.append(
+                f"{row.method:28s}{row.status:10s}{100 * row.size:5.1f} %  {limits:15s}{100 * row.coverage:6.1f} %"
+                f"{row.bias:11.3g}{row.detectable:12.4g}{row.widening:9.3g}"
+            )
+    lines += ["", "size: share of replays without an effect whose interval leaves out zero"]
+    lines.append(
+        "detectable: effect that the interval, widened where it says so, would tell from zero in 80 % of the replays"
+    )
+    for row in certificate.table.itertuples():
+        if not row.answered:
+            text = f"not applicable, {row.method}: {row.reason}"
+        elif row.answered < certificate.n_replays:
+            text = f"{row.method} answered in {row.answered} of {certificate.n_replays} replays"
+        else:
+            continue
+        lines.append(textwrap.fill(text, _WIDTH, subsequent_indent="  ", break_long_words=False))
+    return "\n".join(lines)
 
 
 def _first_line(effect: EffectEstimate) -> str:

@@ -11,14 +11,16 @@ from multiprocessing import get_context
 import numpy as np
 from numpy.typing import NDArray
 
-from liftos_pipeline.causal.diagnostics.replays import Replays
+from liftos_pipeline.causal.diagnostics.replays import Replays, with_effect
 from liftos_pipeline.causal.estimators import ESTIMATORS
+from liftos_pipeline.causal.panel import Panel
 from liftos_pipeline.causal.specification import checked_options
 from liftos_pipeline.errors import LiftosError
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Progress = Callable[[int, int], None]
+Prepare = Callable[[Panel], Panel]
 
 _CHUNKS_PER_WORKER = 8
 
@@ -75,6 +77,7 @@ def run_trials(
     *,
     level: float,
     seed: int,
+    prepare: Prepare | None = None,
     workers: int = 1,
     progress: Progress | None = None,
 ) -> list[Trials]:
@@ -82,8 +85,11 @@ def run_trials(
 
     Parameters
     ----------
+    prepare : callable, optional
+        Panel to panel, called once on each replay's panel without effect, for example to fit propensity scores that
+        several methods share.
     workers : int
-        Processes. The answers do not depend on it.
+        Processes. The answers do not depend on it; ``prepare`` is then a function of a module.
     progress : callable, optional
         Called with the replays done and their number.
 
@@ -104,7 +110,7 @@ def run_trials(
     answers = np.full((len(trials), 3, n_replays), math.nan)
     reasons: list[list[str | None]] = [[None] * n_replays for _ in trials]
     done = 0
-    for numbers, found in _parts(replays, trials, level, seed, workers):
+    for numbers, found in _parts((replays, trials, level, seed, prepare), workers):
         for number, told in zip(numbers, found, strict=True):
             for place, (values, reason) in enumerate(told):
                 answers[place, :, number], reasons[place][number] = values, reason
@@ -125,14 +131,12 @@ def run_trials(
 
 
 _Answer = tuple[tuple[float, float, float], str | None]
-_Job = tuple[Replays, Sequence[Trial], float, int]
+_Job = tuple[Replays, Sequence[Trial], float, int, Prepare | None]
 
 
-def _parts(
-    replays: Replays, trials: Sequence[Trial], level: float, seed: int, workers: int
-) -> Iterator[tuple[Sequence[int], list[list[_Answer]]]]:
-    order = sorted(range(len(replays.draws)), key=lambda number: replays.draws[number].first)
-    job: _Job = (replays, trials, level, seed)
+def _parts(job: _Job, workers: int) -> Iterator[tuple[Sequence[int], list[list[_Answer]]]]:
+    draws = job[0].draws
+    order = sorted(range(len(draws)), key=lambda number: draws[number].first)
     if workers == 1:
         for number in order:
             yield [number], [_answers(job, number)]
@@ -158,23 +162,28 @@ def _answers_held(numbers: Sequence[int]) -> list[list[_Answer]]:
 
 
 def _answers(job: _Job, number: int) -> list[_Answer]:
-    replays, trials, level, seed = job
-    panels = {}
+    replays, trials, level, seed, prepare = job
+    untouched = replays.placebo(number)
+    if prepare is not None:
+        try:
+            untouched = prepare(untouched)
+        except LiftosError as error:
+            return [((math.nan, math.nan, math.nan), str(error))] * len(trials)
+    panels: dict[tuple[float, bool], Panel] = {}
     told = []
     for trial in trials:
-        is_relative = ESTIMATORS[trial.method].scale == "proportion"
-        key = trial.effect, is_relative
+        key = trial.effect, ESTIMATORS[trial.method].scale == "proportion"
         if key not in panels:
-            panels[key] = replays.placebo(number, *key)
+            panels[key] = with_effect(untouched, *key)
         told.append(_answer(trial, panels[key], level, seed))
     return told
 
 
-def _answer(trial: Trial, panel: object, level: float, seed: int) -> _Answer:
+def _answer(trial: Trial, panel: Panel, level: float, seed: int) -> _Answer:
     from liftos_pipeline.causal import estimate
 
     try:
-        found = estimate(trial.method, panel, level=level, seed=seed, **trial.options)  # type: ignore[arg-type]
+        found = estimate(trial.method, panel, level=level, seed=seed, **trial.options)
     except LiftosError as error:
         return (math.nan, math.nan, math.nan), str(error)
     limits = (found.estimate, found.ci_low, found.ci_high)

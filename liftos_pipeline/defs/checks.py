@@ -6,13 +6,14 @@ import dagster as dg
 import pandas as pd
 
 from liftos_pipeline.checks import CheckOutcome
+from liftos_pipeline.checks.certificates import no_method_is_blocked
 from liftos_pipeline.checks.overlap import overlap_for_the_treated
 from liftos_pipeline.checks.results import every_row_has_an_interval_or_a_reason
 from liftos_pipeline.defs.partitions import daily
 from liftos_pipeline.defs.resources import HomeResource, as_of_days
 from liftos_pipeline.defs.stage import read_by_day
 from liftos_pipeline.schema import Table
-from liftos_pipeline.schema.results import EFFECT_ESTIMATES, PROPENSITY_SCORES
+from liftos_pipeline.schema.results import CERTIFICATES, EFFECT_ESTIMATES, PROPENSITY_SCORES
 from liftos_pipeline.settings import Settings
 
 _SEVERITY = {"error": dg.AssetCheckSeverity.ERROR, "warn": dg.AssetCheckSeverity.WARN}
@@ -71,6 +72,13 @@ overlap = table_check(
     False,
     lambda rows, settings: overlap_for_the_treated(rows, settings.liftos_overlap_min_effective_controls),
     "Scores below .9 and enough effective controls in every analysis.",
+)
+certified = table_check(
+    CERTIFICATES,
+    "certified",
+    False,
+    lambda rows, _settings: no_method_is_blocked(rows),
+    "No method errs too often on the platform's own units where nobody was treated.",
 )
 interval_or_reason = table_check(
     EFFECT_ESTIMATES,

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from liftos_pipeline.causal import Panel
+from liftos_pipeline.schema.results import PROVENANCE
 
 COVARIATES = (
     "log_spend_before",
@@ -22,11 +23,21 @@ COVARIATES = (
 ANALYSIS_KEY = ["platform", "treatment_type"]
 
 
+_NOT_DATA = ["as_of", *(column.name for column in PROVENANCE)]
+
+
+def data_of(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows without the columns that say when and by which run they were written."""
+    return rows.drop(columns=_NOT_DATA, errors="ignore")
+
+
 def analyses(rows: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
     """(platform, treatment type, rows) of every analysis, in a fixed order."""
     if len(rows) == 0:
         return []
-    ordered = rows.sort_values(["platform", "treatment_type", "window_start", "unit_id"], ignore_index=True)
+    ordered = data_of(rows).sort_values(
+        ["platform", "treatment_type", "window_start", "unit_id"], ignore_index=True
+    )
     return [
         (str(platform), str(kind), part.reset_index(drop=True))
         for (platform, kind), part in ordered.groupby(ANALYSIS_KEY, sort=True)

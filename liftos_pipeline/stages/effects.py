@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import pandas as pd
 
 from liftos_pipeline.causal import estimate
+from liftos_pipeline.causal.certificate import licensed
 from liftos_pipeline.causal.propensity.overlap import OverlapRule
 from liftos_pipeline.causal.results import EffectEstimate
 from liftos_pipeline.errors import LiftosError
 from liftos_pipeline.stages.analysis import analyses, to_panel
+from liftos_pipeline.stages.memory import remembered
 from liftos_pipeline.stages.roles import ROLES
 
 PRIMARY_METHOD = "doubly_robust"
@@ -24,18 +27,21 @@ def estimate_effects(
     rows: pd.DataFrame,
     scores: pd.DataFrame,
     treatments: pd.DataFrame,
+    certificates: pd.DataFrame,
     level: float,
     seed: int,
     min_effective_controls: float,
 ) -> pd.DataFrame:
     """Effects of every analysis, outcome and method.
 
-    An analysis that the treatments call for and the data cannot carry has a row with the reason and no number.
+    An analysis that the treatments call for and the data cannot carry has a row with the reason and no number. What the
+    certificate of a method says about it is applied: an interval is widened, a blocked method's effect refused.
 
     Parameters
     ----------
-    rows, scores, treatments : DataFrame
-        ``causal.causal_marketing_data``, ``causal.propensity_scores``, ``causal.treatments`` as of one day.
+    rows, scores, treatments, certificates : DataFrame
+        ``causal.causal_marketing_data``, ``causal.propensity_scores``, ``causal.treatments``, ``causal.certificates``
+        as of one day.
     level : float
         Level of the intervals.
     seed : int
@@ -44,14 +50,17 @@ def estimate_effects(
         Effective number of control units below which an effect is refused.
     """
     rule = OverlapRule(min_effective_units=min_effective_controls)
-    answers = []
+    licences = _licences(certificates)
+    answers: list[dict] = []
     keys = ["platform", "treatment_type", "window_start", "unit_id"]
     scored = rows.merge(scores[[*keys, "propensity"]], on=keys, how="left") if len(rows) else rows
     done = set()
     for platform, kind, part in analyses(scored):
         done.add((platform, kind))
         for outcome in OUTCOMES:
-            answers.extend(_analysis(platform, kind, part, outcome, level, seed, rule))
+            licence = licences.get((platform, _column(platform, outcome)), {})
+            found = _analysis(platform, kind, part, outcome, licence, level, seed, rule)
+            answers.extend(found.to_dict("records"))
     wanted = set(zip(treatments["platform"], treatments["treatment_type"], strict=True))
     for platform, kind in sorted(wanted - done):
         reason = "no unit has 28 observed days before its start and 28 mature days after it, with a control"
@@ -61,37 +70,76 @@ def estimate_effects(
     return pd.DataFrame(answers)
 
 
+Licence = Mapping[str, Mapping[str, object]]
+"""Method to its row of a certificate."""
+
+
+def _licences(certificates: pd.DataFrame) -> Mapping[tuple[str, str], Licence]:
+    found: dict[tuple[str, str], dict[str, Mapping[str, object]]] = {}
+    for row in certificates.to_dict("records"):
+        known = {name: None if pd.isna(value) else value for name, value in row.items() if name in _LICENSED}
+        found.setdefault((row["platform"], row["outcome"]), {})[row["method"]] = known
+    return found
+
+
+_LICENSED = (
+    *("status", "reason", "size", "size_low", "size_high", "coverage", "widening", "n_replays", "answered"),
+    *("treatment_type", "windows_until"),
+)
+"""What an estimate carries of its certificate."""
+
+
+def method_options(method: str, rule: OverlapRule) -> dict[str, object]:
+    """Options of a landmarked analysis."""
+    return {"estimand": "att"} if method == METHODS[0] else {"estimand": "att", "overlap_rule": rule}
+
+
+@remembered
 def _analysis(
-    platform: str, kind: str, part: pd.DataFrame, outcome: str, level: float, seed: int, rule: OverlapRule
-) -> list[dict[str, object]]:
+    platform: str,
+    kind: str,
+    part: pd.DataFrame,
+    outcome: str,
+    licence: Licence,
+    level: float,
+    seed: int,
+    rule: OverlapRule,
+) -> pd.DataFrame:
+    """Rows of one analysis and outcome."""
     has_scores = bool(part["propensity"].notna().all())
     try:
         panel = to_panel(part, outcome, part["propensity"].to_numpy() if has_scores else None)
     except LiftosError as error:
-        return [_refusal(platform, kind, outcome, method, level, str(error)) for method in METHODS]
+        return pd.DataFrame([_refusal(platform, kind, outcome, method, level, str(error)) for method in METHODS])
     rows = []
     for method in METHODS:
-        options = {} if method == METHODS[0] else {"overlap_rule": rule}
         try:
-            result = estimate(method, panel, level=level, seed=seed, estimand="att", **options)
+            result = estimate(method, panel, level=level, seed=seed, **method_options(method, rule))
         except LiftosError as error:
             rows.append(_refusal(platform, kind, outcome, method, level, str(error)))
         else:
-            rows.append(_row(platform, kind, outcome, result))
-    return rows
+            certified = licensed(result, licence[method]) if method in licence else result
+            rows.append(_row(platform, kind, outcome, certified, licence.get(method)))
+    return pd.DataFrame(rows)
+
+
+def _column(platform: str, outcome: str) -> str:
+    roles = ROLES[platform]
+    return roles.count if outcome == "count" else roles.value
 
 
 def _head(platform: str, kind: str, outcome: str) -> dict[str, object]:
-    roles = ROLES[platform]
     return {
         "platform": platform,
         "treatment_type": kind,
-        "outcome": roles.count if outcome == "count" else roles.value,
-        "label": roles.label,
+        "outcome": _column(platform, outcome),
+        "label": ROLES[platform].label,
     }
 
 
-def _row(platform: str, kind: str, outcome: str, result: EffectEstimate) -> dict[str, object]:
+def _row(
+    platform: str, kind: str, outcome: str, result: EffectEstimate, licence: Mapping[str, object] | None
+) -> dict[str, object]:
     told = result.to_row()
     return {
         **_head(platform, kind, outcome),
@@ -111,6 +159,8 @@ def _row(platform: str, kind: str, outcome: str, result: EffectEstimate) -> dict
         "undefined": result.without_interval,
         "warnings": told["warnings"],
         "diagnostics": told["diagnostics"],
+        "certificate": None if licence is None else licence["status"],
+        "certified_size": None if licence is None else licence["size"],
     }
 
 
@@ -133,6 +183,8 @@ def _refusal(platform: str, kind: str, outcome: str, method: str, level: float, 
         "undefined": None,
         "warnings": None,
         "diagnostics": "{}",
+        "certificate": None,
+        "certified_size": None,
     }
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 from liftos_pipeline.causal.propensity.model import fit_propensity
 from liftos_pipeline.errors import LiftosError
 from liftos_pipeline.stages.analysis import analyses, to_panel
+from liftos_pipeline.stages.memory import remembered
 
 
 def propensity_scores(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -24,12 +25,15 @@ def propensity_scores(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
     parts = []
     for _, _, part in analyses(rows):
         try:
-            panel = to_panel(part, "count")
-            fit = fit_propensity(panel, seed=seed)
+            parts.append(_scored(part, seed))
         except LiftosError:
             continue
-        scored = part[["platform", "treatment_type", "window_start", "unit_id", "is_treated"]]
-        parts.append(
-            scored.assign(fold=panel.to_input_order(fit.folds), propensity=panel.to_input_order(fit.scores))
-        )
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+@remembered
+def _scored(part: pd.DataFrame, seed: int) -> pd.DataFrame:
+    panel = to_panel(part, "count")
+    fit = fit_propensity(panel, seed=seed)
+    scored = part[["platform", "treatment_type", "window_start", "unit_id", "is_treated"]]
+    return scored.assign(fold=panel.to_input_order(fit.folds), propensity=panel.to_input_order(fit.scores))

@@ -74,8 +74,8 @@ class Replays:
     n_pre: int
     n_post: int
 
-    def placebo(self, number: int, effect: float = 0.0, is_relative: bool = False) -> Panel:
-        """Panel of one replay, with an effect added to (or, relative, multiplied into) its treated outcomes."""
+    def placebo(self, number: int) -> Panel:
+        """Panel of one replay, without any effect."""
         replay, panel = self.draws[number], self.panel
         when = _periods(panel)
         starts = np.full(panel.n_units, NEVER)
@@ -86,9 +86,15 @@ class Replays:
         else:
             keep = (panel.d == 0) & (when <= start)
         treated = (when >= start)[keep]
-        y = panel.y[keep]
-        y = np.where(treated, y * (1.0 + effect) if is_relative else y + effect, y) if effect else y
-        return panel_of_rows(panel, keep, treated.astype(np.float64), y)
+        return panel_of_rows(panel, keep, treated.astype(np.float64), panel.y[keep])
+
+
+def with_effect(panel: Panel, effect: float, is_relative: bool = False) -> Panel:
+    """The panel with an effect added to (or, relative, multiplied into) its treated outcomes."""
+    if effect == 0.0:
+        return panel
+    y = np.where(panel.d == 1, panel.y * (1.0 + effect) if is_relative else panel.y + effect, panel.y)
+    return dataclasses.replace(panel, y=y)
 
 
 def panel_of_rows(panel: Panel, keep: Bools, d: Floats, y: Floats) -> Panel:

@@ -6,8 +6,9 @@ penalty to choose belongs to ``propensity``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,8 @@ Floats = NDArray[np.float64]
 
 MAX_STEPS = 60
 MAX_ACTIVE_SET_CHANGES = 25
-MAX_SWEEPS = 50
+MAX_SWEEPS = 1_000
+SMALLEST_CHANGE = 1e-12
 MAX_HALVINGS = 30
 LARGEST_LINEAR_PREDICTOR = 30.0
 SMALLEST_CURVATURE = 1e-5
@@ -335,17 +337,34 @@ def _quadratic_l1(hessian: Floats, target: Floats, charge: Floats, start: Floats
 
 def _coordinate_descent(hessian: Floats, target: Floats, charge: Floats, start: Floats) -> Floats:
     beta = start.copy()
-    residual = target - np.einsum("bij,bj->bi", hessian, beta)
-    for _ in range(MAX_SWEEPS):
-        largest = 0.0
-        for j in range(beta.shape[1]):
-            scale = hessian[:, j, j]
-            pointer = scale * beta[:, j] + residual[:, j]
-            moved = np.sign(pointer) * np.maximum(np.abs(pointer) - charge[j], 0.0) / scale
-            change = moved - beta[:, j]
-            residual -= hessian[:, :, j] * change[:, None]
-            beta[:, j] = moved
-            largest = max(largest, float(np.max(np.abs(change))))
-        if largest < 1e-12:
-            break
+    _sweep()(hessian, target, charge, beta, MAX_SWEEPS)
     return beta
+
+
+@cache
+def _sweep() -> Callable[..., None]:
+    from numba import njit
+
+    compiled: Callable[..., None] = njit(cache=True)(_sweep_each)
+    return compiled
+
+
+def _sweep_each(hessian: Floats, target: Floats, charge: Floats, beta: Floats, most_sweeps: int) -> None:
+    """Coordinate descent on each problem, in place, until no coefficient moves."""
+    n_problems, width = beta.shape
+    for b in range(n_problems):
+        residual = target[b] - hessian[b] @ beta[b]
+        for _ in range(most_sweeps):
+            largest = 0.0
+            for j in range(width):
+                scale = hessian[b, j, j]
+                pointer = scale * beta[b, j] + residual[j]
+                size = abs(pointer) - charge[j]
+                moved = 0.0 if size <= 0.0 else (size if pointer > 0.0 else -size) / scale
+                change = moved - beta[b, j]
+                if change != 0.0:
+                    residual -= hessian[b, j] * change
+                    beta[b, j] = moved
+                    largest = max(largest, abs(change))
+            if largest < SMALLEST_CHANGE:
+                break
