@@ -9,7 +9,9 @@ gates = stage_asset(
     "quality",
     [["causal", "propensity_scores"], ["causal", "certificates"]],
     lambda inputs: [inputs.result(PROPENSITY_SCORES), inputs.result(CERTIFICATES)],
-    lambda frames, settings, _as_of: gate_rows(*frames, settings.liftos_overlap_min_effective_controls),
+    lambda frames, settings, _as_of: gate_rows(
+        frames[0], frames[1], settings.liftos_overlap_min_effective_controls
+    ),
     ("gate", "subject", "passed", "seen", "expected"),
     lambda rows: {"gates_failed": float((~rows["passed"]).sum())},
 )

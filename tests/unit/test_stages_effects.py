@@ -61,7 +61,9 @@ def effects_of(
 ) -> pd.DataFrame:
     given = scored(rows, 0.5) if scores is None else scores
     called_for = treatments(tuple(ANALYSIS.values()), *wanted)
-    return estimate_effects(rows, given, called_for, LEVEL, seed=1, min_effective_controls=controls)
+    return estimate_effects(
+        rows, given, called_for, pd.DataFrame(), LEVEL, seed=1, min_effective_controls=controls
+    )
 
 
 def by_method(effects: pd.DataFrame, outcome: str = "conversions_reported") -> pd.DataFrame:
@@ -201,7 +203,7 @@ def test_what_is_asked_for_and_cannot_be_computed_says_why() -> None:
         ("orders", "effect_on_orders"),
         ("order_revenue", "effect_on_orders"),
     }
-    assert estimate_effects(small.iloc[:0], scored(small, 0.5), treatments(), LEVEL, 1, 20.0).empty
+    assert estimate_effects(small.iloc[:0], scored(small, 0.5), treatments(), pd.DataFrame(), LEVEL, 1, 20.0).empty
 
 
 def test_a_refused_effect_keeps_its_number_and_its_reason() -> None:
@@ -307,13 +309,13 @@ def test_a_factor_is_stale_when_its_release_is_overdue_or_its_value_unknown(fact
 
 def test_gates_keep_what_the_rule_saw() -> None:
     rows = many(0.0)
-    (gate,) = gate_rows(scored(rows, [0.3] * 89 + [0.4]), 20.0).to_dict("records")
+    (gate,) = gate_rows(scored(rows, [0.3] * 89 + [0.4]), pd.DataFrame(), 20.0).to_dict("records")
     assert (gate["gate"], gate["subject"], gate["passed"]) == ("overlap", "meta.creative_change", True)
     worst = json.loads(gate["offenders"])[0]
     assert worst == {"unit_id": "unit_089", "window_start": str(WINDOW), "propensity": 0.4}
-    (refused,) = gate_rows(scored(rows, 0.3), 61.0).to_dict("records")
+    (refused,) = gate_rows(scored(rows, 0.3), pd.DataFrame(), 61.0).to_dict("records")
     assert refused["passed"] is False
-    assert gate_rows(propensity_scores(rows.iloc[:0], seed=1), 20.0).empty
+    assert gate_rows(propensity_scores(rows.iloc[:0], seed=1), pd.DataFrame(), 20.0).empty
 
 
 def spend_of(unit: str, *steps: tuple[int, float], n_days: int = 120, platform: str = "meta") -> pd.DataFrame:
