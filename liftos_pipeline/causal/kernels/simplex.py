@@ -25,7 +25,9 @@ Integers = NDArray[np.int64]
 GAP = 1e-8
 """Largest duality gap of a solution, beside its objective."""
 NOTHING = 1e-13
-"""Objective, beside the largest squared distance of a donor, that is zero but for rounding."""
+"""Objective, beside the squared mean distance of the donors in use, that is zero but for rounding."""
+_ROUNDED = 1e-15
+_TINY = np.finfo(np.float64).tiny
 _STOP = 1e-11
 _ROUNDING = 1e-15
 _SINGULAR = 1e-13
@@ -87,22 +89,20 @@ def nearest_points(
     """
     if any(len(members) == 0 for members in donors):
         raise LiftosError("at least one donor for every treated unit", "none", "Widen the donor pool.")
-    moved = Z - Z[0, 0]  # what all share cancels, since the weights add to one
-    centred = moved - moved.mean(axis=1, keepdims=True)
-    gram = centred.T @ centred
-    gram[np.diag_indices(len(gram))] += ridge
-    own, solve = np.diag(gram), _solver()
+    with blas().limit(limits=1):  # a second thread waits longer for its turn than it works
+        units, centred = _by_unit(Z, targets)
+        gram = centred @ centred.T
+        gram[np.diag_indices(len(gram))] += ridge
+        solve = _solver()
 
-    def fit(place: int) -> SimplexFit:
-        target, members = int(targets[place]), np.asarray(donors[place], dtype=np.int64)
-        distance = own[members] - 2.0 * gram[target, members] + own[target]
-        weights = solve(gram, target, members)
-        return _proven(centred, ridge, target, members, weights, float(distance.max()))
+        def fit(place: int) -> SimplexFit:
+            target, members = int(targets[place]), np.asarray(donors[place], dtype=np.int64)
+            return _proven(units, centred, ridge, target, members, solve(gram, target, members))
 
-    if len(targets) < _MANY_TARGETS:
-        return [fit(place) for place in range(len(targets))]
-    with blas().limit(limits=1), ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as workers:
-        return list(workers.map(fit, range(len(targets)), chunksize=_MANY_TARGETS))
+        if len(targets) < _MANY_TARGETS:
+            return [fit(place) for place in range(len(targets))]
+        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as workers:
+            return list(workers.map(fit, range(len(targets)), chunksize=_MANY_TARGETS))
 
 
 def unproven_weights(Z: Floats, target: int, donors: Integers) -> Floats:
@@ -112,17 +112,39 @@ def unproven_weights(Z: Floats, target: int, donors: Integers) -> Floats:
     return weights
 
 
-def _proven(Z: Floats, ridge: float, target: int, members: Integers, weights: Floats, scale: float) -> SimplexFit:
-    """The solution with its duality gap, worked out from the data themselves instead of their products."""
+def _by_unit(Z: Floats, targets: Sequence[int]) -> tuple[Floats, Floats]:
+    """Units as rows, and the same less what all share, which cancels since the weights add to one.
+
+    A single target is itself what is taken away: no digit is then lost between it and its donors.
+    """
+    units = np.ascontiguousarray(Z.T)
+    if len(targets) == 1:
+        units = units - units[targets[0]]
+        return units, units
+    return units, units - np.median(Z, axis=1)
+
+
+def _proven(
+    units: Floats, centred: Floats, ridge: float, target: int, members: Integers, weights: Floats
+) -> SimplexFit:
+    """The solution with its duality gap, worked out from differences of the data instead of their products."""
     for _ in range(_MOST_REFINEMENTS):
-        objective, gradient = _first_order(Z, ridge, target, members, weights)
+        used = np.flatnonzero(weights)
+        away = units[members[used]] - units[target]
+        left, distance = weights[used] @ away, np.sqrt(np.einsum("jt,jt->j", away, away))
+        objective = float(left @ left + ridge * weights @ weights)
+        gradient = (centred @ left)[members] - centred[target] @ left + ridge * weights
         gap = max(0.0, 2.0 * (objective - float(gradient.min())))
-        is_exact = objective <= NOTHING * scale
-        if gap > GAP * objective and ridge == 0.0 and not is_exact:
-            gap = max(0.0, objective - _lower_bound(Z, target, members, weights))
-        if gap <= GAP * objective or is_exact:
-            return SimplexFit(members, weights, objective, gap, is_exact)
-        weights = _refined(Z, ridge, target, members, weights, gradient)
+        nothing = max(NOTHING * float(distance @ weights[used]) ** 2, (_ROUNDED * float(distance.max())) ** 2)
+        if objective <= nothing:
+            return SimplexFit(members, weights, objective, gap, True)
+        if gap > GAP * objective and ridge == 0.0:
+            polished, objective, gap = _polished(units, target, members, weights)
+            if gap <= GAP * objective:
+                return SimplexFit(members, polished, objective, gap, False)
+        elif gap <= GAP * objective:
+            return SimplexFit(members, weights, objective, gap, False)
+        weights = _refined(units, ridge, target, members, weights, gradient)
     raise LiftosError(
         f"weights within {GAP:g} of the best objective",
         f"a gap of {gap / objective:.2g}",
@@ -130,36 +152,50 @@ def _proven(Z: Floats, ridge: float, target: int, members: Integers, weights: Fl
     )
 
 
-def _first_order(Z: Floats, ridge: float, target: int, members: Integers, weights: Floats) -> tuple[float, Floats]:
-    """Objective, and its gradient (halved) by donor, shape (J,)."""
-    used = np.flatnonzero(weights)
-    left = Z[:, members[used]] @ weights[used] - Z[:, target]
-    gradient = (left @ Z)[members] - left @ Z[:, target] + ridge * weights
-    return float(left @ left + ridge * weights @ weights), gradient
+def _polished(units: Floats, target: int, members: Integers, weights: Floats) -> tuple[Floats, float, float]:
+    """Weights of the donors in use once more, their objective, and its distance from a lower bound.
 
-
-def _lower_bound(Z: Floats, target: int, members: Integers, weights: Floats) -> float:
-    """Squared distance to the target of the plane that separates it from the donors.
-
-    The plane is orthogonal to the shortest way to the affine hull of the donors in use. That way is worked out from the
-    data: rounded weights give it less exactly than the objective needs.
+    The bound is the squared distance to the plane that separates the target from the donors, which is orthogonal to the
+    shortest way to the affine hull of the donors in use. That way is worked out from the data, by least squares refined
+    in extended precision where the machine has it: rounded weights give it less exactly than the objective needs. How
+    far it is still off is known, from what is left along the hull, and is taken from the bound.
     """
-    used = members[weights > 0]
-    nearest = Z[:, used[0]] - Z[:, target]
-    basis, _ = np.linalg.qr(Z[:, used[1:]] - Z[:, used[:1]])
-    way = nearest - basis @ (basis.T @ nearest)
-    way -= basis @ (basis.T @ way)
-    beyond = float(((way @ Z)[members] - way @ Z[:, target]).min())
-    return max(beyond, 0.0) ** 2 / max(float(way @ way), np.finfo(np.float64).tiny)
+    away = units[members].astype(np.longdouble) - units[target]
+    length = np.sqrt(np.sum(away**2, axis=1))
+    used = np.flatnonzero(weights)
+    used = used[np.argsort(length[used])]
+    slopes = away[used[1:]] - away[used[0]]
+    extent = np.sqrt(np.maximum(np.sum(slopes**2, axis=1), _TINY))
+    slopes /= extent[:, None]
+    inverse = np.linalg.pinv(slopes.astype(np.float64).T)
+    others = -(inverse @ away[used[0]].astype(np.float64)).astype(np.longdouble)
+    for _ in range(_MOST_REFINEMENTS):
+        others = others - inverse @ (inverse.T @ (slopes @ (away[used[0]] + others @ slopes)).astype(np.float64))
+    way = away[used[0]] + others @ slopes
+    others /= extent
+    if others.sum() < 1.0 and (others > 0.0).all():
+        weights = np.zeros_like(weights)
+        weights[used] = np.append(1.0 - others.sum(), others)
+    shortest = np.sqrt(way @ way)
+    along = np.linalg.norm((slopes @ way).astype(np.float64)) + np.finfo(np.longdouble).eps * shortest
+    off = float(np.linalg.norm(inverse) * along)
+    beyond = np.delete(away @ way - off * length, used).min(initial=np.inf)
+    bound = shortest**2 - off**2
+    if beyond < shortest**2:
+        bound = max(beyond, 0.0) ** 2 / max((shortest + off) ** 2, _TINY)
+    left = weights[used] @ away[used]
+    return weights, float(left @ left), max(0.0, float(left @ left - bound))
 
 
-def _refined(Z: Floats, ridge: float, target: int, members: Integers, weights: Floats, gradient: Floats) -> Floats:
+def _refined(
+    units: Floats, ridge: float, target: int, members: Integers, weights: Floats, gradient: Floats
+) -> Floats:
     """Solve again among the donors in use and those that the gradient asks for, on products of differences."""
-    length = np.sqrt(np.sum((Z[:, members] - Z[:, [target]]) ** 2, axis=0))
+    length = np.sqrt(np.sum((units[members] - units[target]) ** 2, axis=1))
     worst = np.argsort((gradient - gradient @ weights) / length)[:_MOST_ENTERING]
     near = np.union1d(np.flatnonzero(weights), worst)
-    away = np.column_stack([Z[:, members[near]] - Z[:, [target]], np.zeros(len(Z))])
-    gram = away.T @ away
+    away = np.vstack([units[members[near]] - units[target], np.zeros(units.shape[1])])
+    gram = away @ away.T
     gram[np.diag_indices(len(near))] += ridge
     found = np.zeros_like(weights)
     found[near] = _solver()(gram, len(near), np.arange(len(near)))
