@@ -23,6 +23,7 @@ from pathlib import Path
 from liftos_pipeline.benchmarks.cases import CASES, Case
 from liftos_pipeline.benchmarks.panels import write
 from liftos_pipeline.benchmarks.runners import OURS, PEERS, SCAN, installed, runner_of, silent
+from liftos_pipeline.benchmarks.weight_solvers import PEERS as WEIGHT_PEERS
 
 REPEATS = 3
 ENOUGH_S = 4.0
@@ -48,6 +49,10 @@ class Measured:
     estimate: float
     std_error: float
     failed: str = ""
+
+    @property
+    def title(self) -> str:
+        return f"{self.method}: {self.label}, {self.runner}"
 
 
 def measure(quick: bool = False) -> Iterator[Measured]:
@@ -83,7 +88,7 @@ def surroundings() -> dict[str, str]:
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
         "python": platform.python_version(),
     }
-    for name in (*_BASIS, *PEERS):
+    for name in (*_BASIS, *PEERS, *WEIGHT_PEERS):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

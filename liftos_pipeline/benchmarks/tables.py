@@ -13,6 +13,7 @@ from rich.table import Table
 
 from liftos_pipeline.benchmarks.estimators import Measured
 from liftos_pipeline.benchmarks.runners import OURS, SCAN
+from liftos_pipeline.benchmarks.weights import Judged, Weighed
 
 NUMBERS = ("seconds", "x scan", "x liftos", "peak MB", "estimate", "std. error")
 _WIDTH = 78
@@ -62,7 +63,7 @@ def _ratio(seconds: float, basis: float) -> str:
     return _shown(seconds / basis, ".2f" if seconds < 10 * basis else ".0f")
 
 
-def plain(found: Measured) -> dict[str, object]:
+def plain(found: Measured | Weighed | Judged) -> dict[str, object]:
     """Fields as JSON types: what is not a number is null."""
     fields = dataclasses.asdict(found)
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 from rich import box
@@ -16,6 +16,9 @@ from liftos_pipeline.cli.console import err, out
 if TYPE_CHECKING:
     from liftos_pipeline.benchmarks.estimators import Measured
     from liftos_pipeline.benchmarks.transformation import TransformationTimes
+    from liftos_pipeline.benchmarks.weights import Judged, Weighed
+
+Row = TypeVar("Row", "Measured", "Weighed")
 
 
 def benchmark(
@@ -23,16 +26,23 @@ def benchmark(
     quick: Annotated[bool, typer.Option(help="A million rows at most.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Time raw rows to panel, and the estimators beside a scan of the same columns and the peers that are installed."""
+    """Time raw rows to panel, the estimators beside a scan of the same columns, and synthetic control's weights; all beside
+    the peers that are installed."""
     from liftos_pipeline.benchmarks import transformation
     from liftos_pipeline.benchmarks.estimators import measure, surroundings
     from liftos_pipeline.benchmarks.tables import plain, tables
+    from liftos_pipeline.benchmarks.weight_tables import weight_tables
 
     about = surroundings()
     times = transformation.measure(min(records, 1_000_000) if quick else records)
     found = _told(measure(quick))
     if as_json:
-        facts = {"surroundings": about, "transformation": vars(times), "estimators": [plain(row) for row in found]}
+        facts = {
+            "surroundings": about,
+            "transformation": vars(times),
+            "estimators": [plain(row) for row in found],
+            **_plain_weights(quick),
+        }
         print(json.dumps(facts))  # noqa: T201
         return
     out.print(", ".join(f"{name} {value}" for name, value in about.items()), highlight=False)
@@ -40,13 +50,31 @@ def benchmark(
     for table in tables(found):
         out.print(table)
         out.print()
+    for table in weight_tables(*_weights(quick)):
+        out.print(table)
+        out.print()
 
 
-def _told(found: Iterator[Measured]) -> Iterator[Measured]:
+def _weights(quick: bool) -> tuple[list[Weighed], list[Judged]]:
+    """Synthetic control's weights by every solver, and what was asked of ours."""
+    from liftos_pipeline.benchmarks.weights import judged, measure
+
+    found = list(_told(measure(quick)))
+    return found, judged(found)
+
+
+def _plain_weights(quick: bool) -> dict[str, object]:
+    from liftos_pipeline.benchmarks.tables import plain
+
+    found, lines = _weights(quick)
+    return {"weights": [plain(row) for row in found], "weights_judged": [plain(line) for line in lines]}
+
+
+def _told(found: Iterator[Row]) -> Iterator[Row]:
     """The same, with a line for each as it ends."""
     for row in found:
         state = f"[red]failed[/]  {escape(row.failed)}" if row.failed else f"[green]done[/]  {row.seconds:8.3f} s"
-        err.print(f"  {state}  {row.method}: {row.label}, {row.runner}", highlight=False)
+        err.print(f"  {state}  {row.title}", highlight=False)
         yield row
 
 

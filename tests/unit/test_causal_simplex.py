@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from liftos_pipeline.causal.kernels import simplex
 from liftos_pipeline.causal.kernels.simplex import nearest_points
 from liftos_pipeline.errors import LiftosError
+from tests.exact_weights import best_objective, exact_points, objective_of
 
 
 def factor_data(n_units: int, n_periods: int, seed: int = 0) -> np.ndarray:
@@ -112,3 +114,80 @@ def test_the_plain_loops_are_what_is_compiled():
     np.testing.assert_allclose(
         simplex._active_set(gram, 0, members), simplex._solver()(gram, 0, members), atol=1e-12
     )
+
+
+def hard_cases(seed: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Panels, target first, on which weights are hard to find, or to prove, or not unique."""
+    rng = np.random.default_rng(seed)
+    n, T = int(rng.integers(2, 9)), int(rng.integers(1, 11))
+    Z = factor_data(n + 1, T, seed)
+    mix = Z[:, 1:] @ rng.dirichlet(np.ones(n))
+    yield "plain", Z
+    yield "one period", Z[:1]
+    yield "two donors", Z[:, :3]
+    yield "one donor", Z[:, :2]
+    yield "copies", np.column_stack([Z, Z[:, 1:], Z[:, 1:]])
+    yield "a copy of the target", np.column_stack([Z, Z[:, 0]])
+    yield "constant donors", np.column_stack([Z, np.zeros(T), np.full(T, 3.0)])
+    yield "all alike", np.full((T, n + 1), 2.5)
+    yield "inside", np.column_stack([mix, Z[:, 1:]])
+    for exponent in (3, 6, 9, 12):
+        near = 10.0**-exponent
+        yield f"copies to {near:g}", np.column_stack([Z, Z[:, 1:] + near * rng.standard_normal((T, n))])
+        yield f"inside to {near:g}", np.column_stack([mix + near * rng.standard_normal(T), Z[:, 1:]])
+        yield f"donors within {near:g}", np.column_stack([Z[:, 0], rng.standard_normal((T, 1)) + near * Z[:, 1:]])
+        yield f"offset {1 / near:g}", Z + 1 / near
+        yield f"offsets by period {1 / near:g}", Z + rng.standard_normal((T, 1)) / near
+        yield f"levels by unit {1 / near:g}", Z + rng.standard_normal((1, n + 1)) / near
+        yield f"a far donor {1 / near:g}", np.column_stack([Z, Z[:, 1] + 1 / near])
+        yield f"two far donors {1 / near:g}", np.column_stack([Z, Z[:, 1:3] + rng.standard_normal((T, 2)) / near])
+        yield f"target outside by {1 / near:g}", np.column_stack([Z[:, 0] + 1 / near, Z[:, 1:]])
+        yield f"scales to {1 / near:g}", Z * np.logspace(0, exponent, n + 1)
+    for scale in (1e-150, 1e-12, 1e12, 1e150):
+        yield f"times {scale:g}", Z * scale
+    yield "integers with ties", rng.integers(0, 3, (T, 2 * n + 5)).astype(float)
+    yield "zeros and ones", rng.integers(0, 2, (T, n + 3)).astype(float)
+    yield "counts", rng.poisson(1e6, (T, n + 1)).astype(float)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_hard_cases_are_right_in_exact_arithmetic_or_refused(seed):
+    """Within 1e-8 of the exact optimum; or the misfit is nothing beside the donors in use; or an error."""
+    refused = 0
+    for name, Z in hard_cases(seed):
+        points = exact_points(Z)
+        try:
+            fit = nearest_points(Z, [0], [np.arange(1, Z.shape[1])])[0]
+        except LiftosError:
+            refused += 1
+            continue
+        objective, best = objective_of(points, fit.weights), best_objective(points)
+        assert abs(fit.weights.sum() - 1.0) <= 1e-12, name
+        assert (fit.weights >= 0).all(), name
+        assert float(objective - best) <= 1e-8 * float(objective) or fit.is_exact, name
+        if fit.is_exact:
+            longest = max(objective_of(points, row) for row in np.eye(len(points))[fit.weights > 0])
+            assert float(objective) <= 1e-12 * float(longest), name
+        else:
+            assert fit.objective == pytest.approx(float(objective), rel=1e-8), name
+    assert refused <= 2
+
+
+def test_a_far_donor_does_not_hide_a_misfit():
+    """Beside a donor a hundred million away the others' misfit is no rounding."""
+    Z = factor_data(8, 20)
+    far = np.column_stack([Z, Z[:, 1] + 1e8])
+    fit = nearest_points(far, [0], [np.arange(1, 9)])[0]
+    assert not fit.is_exact
+    assert fit.objective == pytest.approx(nearest_points(Z, [0], [np.arange(1, 8)])[0].objective, rel=1e-6)
+
+
+def test_targets_together_and_alone_have_the_same_weights():
+    """The shared products are of the median's differences, those of one target of its own."""
+    Z = factor_data(30, 25) + 1e6 * np.sin(np.arange(25))[:, None]
+    everyone = np.arange(30)
+    donors = [np.delete(everyone, column) for column in everyone]
+    for column, fit in enumerate(nearest_points(Z, everyone, donors)):
+        alone = nearest_points(Z, [column], [donors[column]])[0]
+        np.testing.assert_allclose(fit.weights, alone.weights, atol=1e-7)
+        assert fit.objective == pytest.approx(alone.objective, rel=1e-8)
