@@ -11,14 +11,14 @@ from rich.table import Table
 
 from liftos_pipeline.benchmarks.weights import Judged, Weighed
 
-COLUMNS = ("ms", "x", "excess", "gap", "outside", "placebos s", "effect")
+COLUMNS = ("ms", "x", "excess", "gap", "off", "all s", "effect")
 
 
 def weight_tables(found: Iterable[Weighed], lines: Iterable[Judged]) -> Iterator[Table]:
     """One table per case, then what was asked of us.
 
-    ``x`` is a solver's processor time over ours; ``outside`` the larger of the error of the sum and the most negative
-    weight; ``~`` marks a single fit times the number of units.
+    ``x`` is a solver's processor time over ours; ``off`` the larger of the error of the sum and the most negative
+    weight; ``all s`` the seconds of all in-space placebos, with ``~`` a single fit times the number of units.
     """
     rows = list(found)
     for name in dict.fromkeys(row.case for row in rows):
@@ -56,8 +56,8 @@ def _table(title: str, rows: list[Weighed]) -> Table:
 
 def _cells(row: Weighed, basis: float) -> tuple[str, ...]:
     ratio = row.cpu_seconds / basis if basis > 0 else math.nan
-    outside = max(abs(row.sum_error), -row.least)
-    residuals = (f"{value:.0e}" for value in (row.excess, row.gap, outside))
+    off = max(abs(row.sum_error), -row.least)
+    residuals = ("0" if value == 0 else f"{value:.0e}" for value in (row.excess, row.gap, off))
     placebos = (
         "" if math.isnan(row.placebos_s) else f"{'~' if row.is_extrapolated else ''}{_short(row.placebos_s)}"
     )

@@ -18,6 +18,7 @@ FOLDER = Path(__file__).with_name("data")
 WORKERS = ["treat", "age", "educ", "black", "hisp", "marr", "nodegree", "re74", "re75", "re78"]
 MEN = ["educ", "lwage", "nearc2", "nearc4", "exper", "expersq", "black", "south", "smsa", "smsa66"]
 REGIONS = [f"reg66{number}" for number in range(1, 9)]
+PRISONS = ["state", "year", "bmprison", "alcohol", "income", "ur", "poverty", "black", "perc1519", "aidscapita"]
 STATES = ["sid", "year", "post", "l_homicide", "popwt"]
 
 
@@ -33,6 +34,7 @@ def main() -> None:
     _write(workers.astype(small), "workers")
     _write(card.load()[[*MEN, *REGIONS]], "card")
     _write(causaldata.organ_donations.load_pandas().data[["State", "Quarter_Num", "Rate"]], "organ_donations")
+    _write(causaldata.texas.load_pandas().data[PRISONS], "texas")
     _write(causaldata.castle.load_pandas().data[STATES], "castle")
     counties = pd.read_pickle(sys.argv[1]).rename(columns={"first.treat": "first_treat"})
     counties = counties.astype({"year": int, "countyreal": int, "first_treat": int})

@@ -99,3 +99,16 @@ def mpdta() -> pd.DataFrame:
     """Log teen employment of 500 counties, 2003 to 2007; states raise their minimum wage in 2004, 2006 or 2007."""
     frame = pd.read_csv(FOLDER / "mpdta.csv.gz").rename(columns={"first_treat": "first"})
     return frame.assign(d=((frame["first"] > 0) & (frame["year"] >= frame["first"])).astype(int))
+
+
+def texas() -> pd.DataFrame:
+    """Black men in prison in 51 states, 1985 to 2000; Texas doubled its prisons from 1993 on, ``d`` from 1994 on.
+
+    ``earlier``: their mean in 1988 and 1990 to 1992.
+    """
+    frame = pd.read_csv(FOLDER / "texas.csv.gz")
+    chosen = frame[frame["year"].isin([1988, 1990, 1991, 1992])]
+    return frame.assign(
+        d=((frame["state"] == "Texas") & (frame["year"] >= 1994)).astype(int),
+        earlier=frame["state"].map(chosen.groupby("state")["bmprison"].mean()),
+    )

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from liftos_pipeline.causal import Panel, estimate
+from liftos_pipeline.causal.estimators.donor_panel import donor_panel
+from liftos_pipeline.causal.estimators.predictors import WeightedPredictors, predictor_table, search_weights
+from liftos_pipeline.causal.kernels.simplex import nearest_points
+from tests.reference.shipped import texas
 
 HERE = Path(__file__).parent
 WITNESS = json.loads((HERE / "synthetic_control.json").read_text())
@@ -75,3 +80,52 @@ def test_the_augmented_penalty_is_pysyncons():
     found = estimate("augmented_synthetic_control", panel_of("California"))
     assert found.diagnostics["penalty"] == pytest.approx(429.837582813449, rel=1e-9)
     assert found.estimate == pytest.approx(-15.95260035, abs=1e-4)
+
+
+EVERY_YEAR = [
+    *(("bmprison", year) for year in (1990, 1992, 1991, 1988)),
+    ("alcohol", 1990),
+    *(("aidscapita", year) for year in (1990, 1991)),
+    *((name, (1985, 1992)) for name in ("income", "ur", "poverty")),
+    *(("black", year) for year in (1990, 1991, 1992)),
+    ("perc1519", 1990),
+]
+"""Predictors of the Stata program of Cunningham (2021), Causal Inference: The Mixtape, section 10.2."""
+MEANS = [
+    ("poverty", (1985, 1993)),
+    ("income", (1985, 1993)),
+    ("earlier", 1990),
+    ("alcohol", 1990),
+    ("aidscapita", (1990, 1991)),
+    ("black", (1990, 1992)),
+    ("perc1519", 1990),
+]
+"""Predictors of its R program."""
+
+
+def searched(predictors: list[tuple[str, Any]]) -> tuple[WeightedPredictors, dict[str, float], float]:
+    """Predictor weights for Texas, its donors' weights above a hundredth, and the error of the best weights of all."""
+    covariates = ["alcohol", "aidscapita", "income", "ur", "poverty", "black", "perc1519", "earlier"]
+    roles = {"outcome": "bmprison", "treatment": "d", "unit": "state", "period": "year"}
+    panel = Panel.from_frame(texas(), **roles, covariates=covariates)
+    units = donor_panel(panel, "synthetic_control", uses_covariates=True)
+    X = predictor_table(panel, units, predictors, 0, 9).scaled()
+    found = search_weights(X, units.Y[:9], 0, units.donors, np.random.default_rng(0))
+    fit = nearest_points(np.sqrt(found.weights)[:, None] * X, [0], [units.donors])[0]
+    used = {str(units.labels[k]): float(w) for k, w in zip(fit.members, fit.weights, strict=True) if w > 0.01}
+    return found, used, nearest_points(units.Y[:9], [0], [units.donors])[0].objective / 9
+
+
+def test_predictor_weights_reach_the_bound_that_no_weights_can_pass():
+    """With fourteen predictors the search for their weights ends at the best weights for the outcome itself."""
+    found, used, bound = searched(EVERY_YEAR)
+    assert found.loss == pytest.approx(bound, rel=1e-6)
+    assert found.loss == pytest.approx(703_590, rel=1e-5)
+    assert used == pytest.approx({"Florida": 0.3753, "Illinois": 0.2609, "New York": 0.3638}, abs=1e-3)
+
+
+def test_predictor_weights_beat_a_local_optimum():
+    """R's Synth, from two starts of its own, ends with these predictors and donors at 2,015,107."""
+    found, used, bound = searched(MEANS)
+    assert bound < found.loss < 1_968_170
+    assert used == pytest.approx({"California": 0.339, "Florida": 0.3075, "Louisiana": 0.3536}, abs=2e-3)
