@@ -10,6 +10,8 @@ from liftos_pipeline.causal.columns import Tabular
 from liftos_pipeline.causal.confounders import DETECTORS
 from liftos_pipeline.causal.estimators import ESTIMATORS
 from liftos_pipeline.causal.panel import Panel
+from liftos_pipeline.causal.power import power
+from liftos_pipeline.causal.power_result import Power
 from liftos_pipeline.causal.results import Detection, EffectEstimate
 from liftos_pipeline.causal.specification import checked_options, one_of
 from liftos_pipeline.errors import LiftosError
@@ -21,9 +23,11 @@ __all__ = [
     "Detection",
     "EffectEstimate",
     "Panel",
+    "Power",
     "certify",
     "detect",
     "estimate",
+    "power",
 ]
 
 
@@ -61,6 +65,8 @@ def estimate(name: str, panel: Panel, level: float = 0.95, seed: int = 0, **opti
         raise LiftosError("a Panel", type(panel).__name__, "Build it with Panel.from_frame.")
     if not 0.0 < level < 1.0:
         raise LiftosError("a level between 0 and 1", repr(level), "0.95 asks for a 95 % interval.")
+    if panel.n_treated == 0:
+        raise LiftosError("treated rows", "a panel that nobody is treated in", "Plan a test on it with power.")
     call = checked_options(name, spec.function, options, {"level": level, "seed": seed})
     one_of("estimand", str(call.get("estimand", spec.estimands[0])), spec.estimands)
     if spec.treatment == "binary" and not panel.is_binary:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from liftos_pipeline.causal import validation
 from liftos_pipeline.causal.columns import Floats, Integers, Tabular, keys, numeric, to_pandas
 from liftos_pipeline.causal.index import Index, index_of_rows
-from liftos_pipeline.causal.roles import Roles, roles_of
+from liftos_pipeline.causal.roles import NOT_YET, Roles, roles_of
 
 if TYPE_CHECKING:
     from liftos_pipeline.causal.engines.files import Named
@@ -105,6 +105,21 @@ class Panel:
         """
         roles = roles_of(outcome, treatment, unit, period, covariates, instruments, weights, cluster, propensity)
         return _build(df, roles)
+
+    @classmethod
+    def untreated(
+        cls,
+        df: Tabular,
+        *,
+        outcome: str,
+        unit: str,
+        period: str,
+        covariates: Sequence[str] = (),
+        weights: str | None = None,
+        cluster: str | None = None,
+    ) -> Panel:
+        """Like :meth:`from_frame`, before anyone is treated: for :func:`~liftos_pipeline.causal.power.power`."""
+        return _build(df, roles_of(outcome, NOT_YET, unit, period, covariates, (), weights, cluster, None))
 
     @classmethod
     def from_parquet(
@@ -298,7 +313,7 @@ def _build(data: Tabular, roles: Roles) -> Panel:
     periods = None if roles.period is None else keys(frame, roles.period, "period")
     clusters = units if roles.cluster is None else keys(frame, roles.cluster, "cluster")
     y = numeric(frame, roles.outcome, "outcome")
-    d = validation.treatment(frame, roles)
+    d = np.zeros(len(frame)) if roles.treatment == NOT_YET else validation.treatment(frame, roles)
     X, names, notes = validation.covariates(frame, roles)
     Z = validation.matrix(frame, roles.instruments, "instrument")
     weights = None if roles.weights is None else validation.weights(frame, roles.weights)

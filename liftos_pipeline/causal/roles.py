@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from liftos_pipeline.errors import LiftosError
 
+NOT_YET = "(nobody is treated yet)"
+"""Name of the treatment in a panel for planning; no column stands behind it."""
+
 
 @dataclass(frozen=True)
 class Roles:
@@ -25,7 +28,7 @@ class Roles:
     def columns(self) -> tuple[str, ...]:
         optional = (self.period, self.weights, self.cluster, self.propensity)
         named = (self.outcome, self.treatment, self.unit, *optional, *self.covariates, *self.instruments)
-        return tuple(name for name in named if name is not None)
+        return tuple(name for name in named if name is not None and name != NOT_YET)
 
 
 def roles_of(

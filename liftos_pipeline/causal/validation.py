@@ -56,7 +56,8 @@ def _one_arm(roles: Roles, found: str, n_rows: int) -> LiftosError:
     return LiftosError(
         f"treated and untreated rows in {roles.treatment}",
         f"all {n_rows} rows {found}",
-        "Add rows of the other arm: without a comparison there is no effect to estimate.",
+        "Add rows of the other arm: without a comparison there is no effect to estimate. To plan a test before anyone is "
+        "treated, build Panel.untreated.",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from liftos_pipeline.cli.benchmark import benchmark
+from liftos_pipeline.cli.design import power
 from liftos_pipeline.cli.home import demo, dev, doctor, run
 from liftos_pipeline.cli.library import detect, estimate
 
@@ -14,7 +15,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (run, demo, dev, doctor, estimate, detect, benchmark):
+for command in (run, demo, dev, doctor, estimate, detect, power, benchmark):
     app.command()(command)
 
 
