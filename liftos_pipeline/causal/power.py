@@ -133,7 +133,7 @@ def power(
     panel = panel.held()
     untreated = untreated_outcomes(panel)
     how = _assigned(panel, assigned)
-    design = first_design(panel.index, how, n_treated, n_pre, n_post)
+    design = first_design(panel.index, untreated, how, n_treated, n_pre, n_post)
     _refuse_design(design, panel)
     mean = float(np.nanmean(untreated.Y))
     wanted = _absolute(effect, relative, mean, method)
@@ -185,7 +185,8 @@ def _answer(question: _Question, treated_grid: Sequence[int] | None, post_grid: 
     analytic = question.told(reach.detectable)
     effects = np.array(sorted({*(analytic * m for m in CURVE), *([] if math.isnan(size) else [size])}))
     found = question.simulate(design, effects) if question.n_replays else None
-    detectable = analytic if found is None else found.detectable
+    allowed = 1.0 if found is None else reach.allowance
+    detectable = analytic if found is None else allowed * found.detectable
     is_known = math.isfinite(detectable) and detectable > 0
     scaled = replace(noise, scale=question.own(detectable) / reach.detectable if is_known else math.nan)
     designs = _designs(question, scaled, treated_grid, post_grid)
@@ -194,7 +195,7 @@ def _answer(question: _Question, treated_grid: Sequence[int] | None, post_grid: 
     is_blocked = found is not None and judged(found.size, found.size_low, asked.level) == BLOCKED
     can_see = None if math.isnan(size) else bool(detectable <= size and not is_blocked)
     needed = Needed(None, None, None) if can_see is None or not is_known else _needed(scaled, question.own(size))
-    parts, n_units, n_clusters = noise.components(design.n_pre, design.n_post)
+    seen = noise.measured(design.n_pre, design.n_post)
     unseen = _blocked(asked, found) if is_blocked else _unseen(question, detectable, chances[0], needed)
     return Power(
         method=asked.method,
@@ -203,13 +204,14 @@ def _answer(question: _Question, treated_grid: Sequence[int] | None, post_grid: 
         power=asked.power,
         seed=asked.seed,
         design=design,
-        n_units=round(n_units),
-        n_clusters=n_clusters,
+        n_units=round(seen.n_units),
+        n_clusters=seen.n_clusters,
         mean=asked.mean,
         detectable=detectable,
-        detectable_low=math.nan if found is None else found.detectable_low,
-        detectable_high=math.nan if found is None else found.detectable_high,
+        detectable_low=math.nan if found is None else allowed * found.detectable_low,
+        detectable_high=math.nan if found is None else allowed * found.detectable_high,
         analytic=analytic,
+        allowance=reach.allowance,
         independent=question.told(noise.independent().detectable),
         effect=question.effect,
         effect_power=chances[0],
@@ -222,8 +224,8 @@ def _answer(question: _Question, treated_grid: Sequence[int] | None, post_grid: 
         noise=PanelNoise(
             math.sqrt(noise.noise.variance),
             noise.noise.lag_one,
-            parts.intraclass,
-            parts.design_effect if design.assigned == "cluster" else 1.0,
+            seen.parts.intraclass,
+            seen.parts.design_effect if design.assigned == "cluster" else 1.0,
         ),
         curve=curve,
         designs=designs,

@@ -77,6 +77,9 @@ class Power:
         that was tried is seen as often.
     analytic : float
         The same by formula, with clusters and serial correlation.
+    allowance : float
+        Factor in both for how well the panel shows its noise: near 1 where it holds many windows of the design's length
+        end to end, above where it holds one, or few clusters.
     independent : float
         The same as if errors were independent: too small wherever they are not, for comparison only.
     effect, effect_power, effect_power_low, effect_power_high : float
@@ -112,6 +115,7 @@ class Power:
     detectable_low: float
     detectable_high: float
     analytic: float
+    allowance: float
     independent: float
     effect: float
     effect_power: float

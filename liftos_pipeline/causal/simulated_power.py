@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 CHECKED = 6
 """Replays on which it is tried whether an effect moves a method's interval by just as much."""
 TOLERANCE = 1e-6
-"""Of the interval's width: what rounding may move it by."""
+"""Of the effect: what rounding may add."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +116,7 @@ def simulate_power(
             "a method that answers on this design", f"{asked.method}: {reason}", "Choose another method or design."
         )
     weights = resampled_weights(_members(replays), asked.seed)
+    weights = weights[weights[:, null.answered].any(axis=1)]
     needed = _needed(null, asked) if is_shift else np.empty(0)
     hits = (
         [(needed < effect).astype(np.float64) for effect in effects]
@@ -125,7 +126,8 @@ def simulate_power(
     rates = simultaneous_rates(hits, weights, asked.level)
     size = simultaneous_rates([np.where(null.answered, null.rejects, np.nan)], weights, asked.level)
     if is_shift:
-        value = float(weighted_quantile(needed, np.ones((1, len(needed))), asked.power)[0])
+        place = math.ceil((len(needed) + 1) * asked.power) - 1
+        value = float(np.sort(needed)[min(place, len(needed) - 1)])
         low, high = percentile_limits(weighted_quantile(needed, weights, asked.power), asked.level)
     else:
         value, low, high = (_crossing(effects, r, asked.power) for r in (rates.value, rates.high, rates.low))
@@ -157,8 +159,8 @@ def _is_shift(replays: Replays, asked: Asked, effect: float) -> bool:
     for name in ("estimate", "ci_low", "ci_high"):
         before, after = getattr(null, name)[null.answered], getattr(lifted, name)[null.answered]
         moved = (1.0 + before) * (1.0 + own) - 1.0 if asked.is_proportional else before + own
-        allowed = TOLERANCE * np.abs(null.ci_high - null.ci_low)[null.answered]
-        close = (moved == after) | (np.abs(np.where(moved == after, 0.0, moved - after)) <= allowed)
+        error = np.subtract(moved, after, out=np.zeros_like(after), where=moved != after)
+        close = np.abs(error) <= TOLERANCE * abs(own)
         if not close.all():
             return False
     return True

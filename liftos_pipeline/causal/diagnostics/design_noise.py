@@ -47,6 +47,8 @@ class Reach:
         Of the effect, and the effect seen with the power asked for; units of the table of outcomes.
     freedom : float
         Degrees of freedom of the limits: clusters (or units) less one.
+    allowance : float
+        Factor in ``detectable`` for noise that is known from few stretches of time; near 1 in long panels.
     is_extrapolated : bool
         Whether the window is longer than what the panel shows.
     """
@@ -54,7 +56,19 @@ class Reach:
     std_error: float
     detectable: float
     freedom: float
+    allowance: float
     is_extrapolated: bool
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Variances of the long difference in the panel's windows; units of a window on average, clusters in any; how many
+    windows the panel holds end to end."""
+
+    parts: Components
+    n_units: float
+    n_clusters: int
+    stretches: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,28 +93,33 @@ class DesignNoise:
     power: float
     weight_factor: float = 1.0
     scale: float = 1.0
-    _components: dict[tuple[int, int], tuple[Components, float, int]] = field(default_factory=dict)
+    _measured: dict[tuple[int, int], Measured] = field(default_factory=dict)
 
     @cached_property
     def noise(self) -> Noise:
         """Fitted to changes over all lags."""
         return fit_noise(*semivariogram(self.untreated.Y))
 
-    def components(self, n_pre: int, n_post: int) -> tuple[Components, float, int]:
-        """Variances of the long difference, and how many units and clusters a window has; from the panel's windows."""
+    def measured(self, n_pre: int, n_post: int) -> Measured:
+        """Noise in all windows of this length."""
         key = n_pre, n_post
-        if key not in self._components:
-            usable = self.untreated.windows(n_pre + n_post, 2 * MIN_CONTROLS)
+        if key not in self._measured:
+            length = n_pre + n_post
+            usable = self.untreated.windows(length, 2 * MIN_CONTROLS)
             D, cluster = long_differences(self.untreated.Y, n_pre, n_post), self.untreated.cluster
-            n_units = usable.sum() / usable.any(axis=0).sum()
-            n_clusters = len(np.unique(cluster[usable.any(axis=1)]))
-            self._components[key] = variance_components(D, usable, cluster), float(n_units), n_clusters
-        return self._components[key]
+            n_windows = int(usable.any(axis=0).sum())
+            self._measured[key] = Measured(
+                variance_components(D, usable, cluster),
+                float(usable.sum()) / n_windows,
+                len(np.unique(cluster[usable.any(axis=1)])),
+                (n_windows + length - 1) / length,
+            )
+        return self._measured[key]
 
     @property
     def n_units(self) -> float:
         """Units in a window of the design, on average."""
-        return self.components(self.design.n_pre, self.design.n_post)[1]
+        return self.measured(self.design.n_pre, self.design.n_post).n_units
 
     def fits(self, design: Design) -> bool:
         """Whether the panel has a window of this length with enough units."""
@@ -119,17 +138,23 @@ class DesignNoise:
         is_extrapolated = not self.fits(replace(design, n_treated=1))
         own, asked = (self.design.n_pre, self.design.n_post), (design.n_pre, design.n_post)
         is_shown = asked == own or not (is_extrapolated or SHOWN * design.length > self.untreated.Y.shape[1])
-        parts, panel_units, n_clusters = self.components(*(asked if is_shown else own))
-        variance = parts.total * self.weight_factor * self.scale**2
+        seen = self.measured(*(asked if is_shown else own))
+        variance = seen.parts.total * self.weight_factor * self.scale**2
         if not is_shown and variance > 0:
             model = self.noise.long_difference_variance
             variance *= model(*asked) / model(*own)
+        n_assigned: float = seen.n_units
         if design.assigned == "cluster":
-            variance *= parts.design_effect
-        n = panel_units if n_units is None else n_units
-        freedom = max(n_clusters * n / panel_units - 1.0, 1.0)
+            variance *= seen.parts.design_effect
+            n_assigned = seen.n_clusters
+        n = seen.n_units if n_units is None else n_units
+        freedom = max(seen.n_clusters * n / seen.n_units - 1.0, 1.0)
         error = standard_error(variance, design.n_treated, n - design.n_treated)
-        return Reach(error, error * detectable_multiple(freedom, self.level, self.power), freedom, is_extrapolated)
+        multiples = [
+            detectable_multiple(freedom, self.level, self.power, known)
+            for known in (math.inf, (n_assigned - 1.0) * seen.stretches)
+        ]
+        return Reach(error, error * multiples[1], freedom, multiples[1] / multiples[0], is_extrapolated)
 
     def independent(self) -> Reach:
         """What the design could see if errors were independent, which they are not: for comparison only."""
@@ -137,7 +162,7 @@ class DesignNoise:
         n = self.n_units
         error = standard_error(variance, self.design.n_treated, n - self.design.n_treated)
         freedom = max(n - 1.0, 1.0)
-        return Reach(error, error * detectable_multiple(freedom, self.level, self.power), freedom, False)
+        return Reach(error, error * detectable_multiple(freedom, self.level, self.power), freedom, 1.0, False)
 
     def _residual_variance(self) -> float:
         """Of outcomes less unit and period means, in a few windows."""
@@ -153,15 +178,12 @@ class DesignNoise:
 
     def treated_needed(self, effect: float) -> int | None:
         """Fewest of the panel's units that, treated, show an effect; None if no number does."""
-        n = math.floor(self.n_units)
-        reach = self.reach(self.design)
-        counts = np.arange(1, n - MIN_CONTROLS + 1)
-        share = np.sqrt((1.0 / counts + 1.0 / (self.n_units - counts)) / self._split())
-        seen = np.flatnonzero(reach.detectable * share <= effect)
-        return int(counts[seen[0]]) if len(seen) else None
+        most = max(1, math.floor(self.n_units / 2))
 
-    def _split(self) -> float:
-        return 1.0 / self.design.n_treated + 1.0 / (self.n_units - self.design.n_treated)
+        def sees(n: int) -> bool:
+            return self.reach(replace(self.design, n_treated=n)).detectable <= effect
+
+        return _first(sees, most) if sees(most) else None
 
     def units_needed(self, effect: float) -> int:
         """Units in all that show an effect with the design's share treated."""

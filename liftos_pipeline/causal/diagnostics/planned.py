@@ -142,17 +142,22 @@ def _whole_clusters(pool: Integers, cluster: Integers, n_treated: int, rng: np.r
 
 
 def first_design(
-    index: Index, assigned: Assignment, n_treated: int | None, n_pre: int | None, n_post: int | None
+    index: Index,
+    untreated: Untreated,
+    assigned: Assignment,
+    n_treated: int | None,
+    n_pre: int | None,
+    n_post: int | None,
 ) -> Design:
-    """The design that is meant where parts of it are left open: the panel's own, or half its units."""
+    """The design that is meant where parts of it are left open: the panel's own, at most half the units at hand."""
     starts = index.first_treated[index.first_treated != NEVER]
     n_periods = index.n_periods
     start = int(starts.min()) if len(starts) else n_periods
     after = n_periods - start if len(starts) else n_periods
-    usual_pre = max(MIN_PRE_PERIODS, min(start, round(PRE_SHARE * n_periods)))
-    return Design(
-        n_treated if n_treated is not None else max(1, min(len(starts) or index.n_units, index.n_units // 2)),
-        n_pre if n_pre is not None else usual_pre,
-        n_post if n_post is not None else max(1, min(after, round(POST_SHARE * n_periods))),
-        assigned,
-    )
+    before = n_pre if n_pre is not None else max(MIN_PRE_PERIODS, min(start, round(PRE_SHARE * n_periods)))
+    post = n_post if n_post is not None else max(1, min(after, round(POST_SHARE * n_periods)))
+    if n_treated is None:
+        length = min(max(before + post, 1), n_periods)
+        at_hand = int(usable_windows(untreated.Y, length).sum(axis=0).max())
+        n_treated = max(1, min(len(starts) or at_hand, at_hand // 2))
+    return Design(n_treated, before, post, assigned)

@@ -196,23 +196,42 @@ def standard_error(variance: float, n_treated: float, n_controls: float) -> floa
     return math.sqrt(variance * (1.0 / n_treated + 1.0 / n_controls))
 
 
-def detectable_multiple(freedom: float, level: float, power: float) -> float:
-    """Standard errors that an effect must measure to be told from zero with this power, limits t(``freedom``).
+def detectable_multiple(freedom: float, level: float, power: float, noise_freedom: float = math.inf) -> float:
+    """Standard errors that an effect must measure to be told from zero with this power; infinite where none suffices.
+
+    Solves ``c (1 - 1/4v) - t (1 - 1/4f) = z sqrt(1 + t^2 / 2f + c^2 / 2v)``, from the first two moments of standard
+    errors: the test's has f degrees of freedom, and the planned one, in whose multiples the effect is told, has v.
+
+    Parameters
+    ----------
+    freedom : float
+        Behind the limits, which are t(``freedom``).
+    noise_freedom : float
+        Behind the standard error that is planned with. A noise that is known from few stretches of time may be larger, and
+        power falls faster with it than it rises: the average over what it may be is held.
 
     References
     ----------
-    Bloom (1995), Evaluation Review 19(5).
+    Bloom (1995), Evaluation Review 19(5). Johnson and Welch (1940), Biometrika 31: the noncentral t.
     """
+    from scipy.special import ndtri
     from scipy.stats import t
 
-    return float(t.ppf(0.5 * (1.0 + level), freedom) + t.ppf(power, freedom))
+    limit, z = float(t.ppf(0.5 * (1.0 + level), freedom)), float(ndtri(power))
+    mean, limit_mean = 1.0 - 0.25 / noise_freedom, limit * (1.0 - 0.25 / freedom)
+    left = mean**2 - 0.5 * z**2 / noise_freedom
+    if left <= 0.0:
+        return math.inf
+    rest = (mean * limit_mean) ** 2 - left * (limit_mean**2 - z**2 * (1.0 + 0.5 * limit**2 / freedom))
+    return (mean * limit_mean + math.copysign(math.sqrt(rest), z)) / left
 
 
 def power_of(effects: Floats, std_error: float, freedom: float, level: float) -> Floats:
-    """Probability that the interval leaves out zero on the effect's side, shape as ``effects``."""
+    """Probability that the interval leaves out zero on the effect's side, shape as ``effects``; limits t(``freedom``)."""
+    from scipy.special import ndtr
     from scipy.stats import t
 
-    if std_error == 0.0:
-        return np.where(np.asarray(effects) == 0.0, 0.5 * (1.0 - level), 1.0)
-    found: Floats = t.cdf(np.abs(effects) / std_error - t.ppf(0.5 * (1.0 + level), freedom), freedom)
+    limit = float(t.ppf(0.5 * (1.0 + level), freedom))
+    distance = np.abs(effects) / std_error - limit * (1.0 - 0.25 / freedom)
+    found: Floats = ndtr(distance / math.sqrt(1.0 + 0.5 * limit**2 / freedom))
     return found
