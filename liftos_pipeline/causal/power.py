@@ -4,41 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from liftos_pipeline.causal.certificate import BLOCKED, CLEARED, judged
-from liftos_pipeline.causal.diagnostics.design_noise import DesignNoise, table_of_outcomes
-from liftos_pipeline.causal.diagnostics.planned import (
-    Assignment,
-    Design,
-    first_design,
-    planned_replays,
-    untreated_outcomes,
-)
-from liftos_pipeline.causal.diagnostics.replays import MIN_CONTROLS
-from liftos_pipeline.causal.estimators import ESTIMATORS
+from liftos_pipeline.causal.diagnostics.planned import Assignment
 from liftos_pipeline.causal.inference.covariance import ROUNDING
 from liftos_pipeline.causal.inference.long_difference import power_of
 from liftos_pipeline.causal.panel import Panel
+from liftos_pipeline.causal.power_designs import needed_for, other_designs, recommended_design
+from liftos_pipeline.causal.power_question import Question, Running, question_of
 from liftos_pipeline.causal.power_result import Needed, PanelNoise, Power
-from liftos_pipeline.causal.simulated_power import Asked, SimulatedPower, simulate_power
-from liftos_pipeline.causal.specification import one_of
+from liftos_pipeline.causal.simulated_power import Asked, SimulatedPower
 from liftos_pipeline.causal.trials import Progress
 from liftos_pipeline.errors import LiftosError
 
 Floats = NDArray[np.float64]
 
-MIN_REPLAYS = 20
 CURVE = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
 """Effects of the power curve, as multiples of the one that is detectable by formula."""
-NEIGHBOURS = (0.25, 0.5, 1.0, 2.0, 4.0)
-"""Other designs, as multiples of the units treated and of the periods after the start."""
-MOST_TRIED = 3
-"""Designs that are simulated in search of the cheapest one that sees the effect."""
 
 
 def power(
@@ -129,52 +116,19 @@ def power(
     >>> found.can_see, found.analytic > found.effect
     (False, True)
     """
-    _refuse(method, effect, power, level, n_replays)
-    panel = panel.held()
-    untreated = untreated_outcomes(panel)
-    how = _assigned(panel, assigned)
-    design = first_design(panel.index, untreated, how, n_treated, n_pre, n_post)
-    _refuse_design(design, panel)
-    mean = float(np.nanmean(untreated.Y))
-    wanted = _absolute(effect, relative, mean, method)
-    asked = Asked(method, options or {}, level, power, -1 if wanted < 0 else 1, mean, seed)
-    table = table_of_outcomes(untreated, asked.is_proportional)
-    noise = DesignNoise(table, design, level, power, _weight_factor(panel))
-    question = _Question(panel, asked, noise, wanted, n_replays, workers, progress)
+    question = question_of(
+        panel,
+        Asked(method, options or {}, level, power, 1, math.nan, seed),
+        effect,
+        relative,
+        assigned,
+        (n_treated, n_pre, n_post),
+        Running(n_replays, workers, progress),
+    )
     return _answer(question, treated_grid, post_grid)
 
 
-@dataclass(frozen=True, eq=False)
-class _Question:
-    """Everything that is asked, validated. ``effect`` is NaN where none is."""
-
-    panel: Panel
-    asked: Asked
-    noise: DesignNoise
-    effect: float
-    n_replays: int
-    workers: int
-    progress: Progress | None
-
-    def told(self, own: float) -> float:
-        """An effect in the units of the noise, in outcome units, without sign."""
-        if not self.asked.is_proportional:
-            return own
-        return self.asked.mean * self.asked.sign * math.expm1(self.asked.sign * own)
-
-    def own(self, told: float) -> float:
-        """The way back."""
-        if not self.asked.is_proportional:
-            return told
-        share = self.asked.sign * told / self.asked.mean
-        return math.inf if share <= -1.0 else self.asked.sign * math.log1p(share)
-
-    def simulate(self, design: Design, effects: Floats) -> SimulatedPower:
-        replays = planned_replays(self.panel, design, self.n_replays, self.asked.seed)
-        return simulate_power(replays, self.asked, effects, self.workers, self.progress)
-
-
-def _answer(question: _Question, treated_grid: Sequence[int] | None, post_grid: Sequence[int] | None) -> Power:
+def _answer(question: Question, treated_grid: Sequence[int] | None, post_grid: Sequence[int] | None) -> Power:
     asked, noise, design = question.asked, question.noise, question.noise.design
     size = abs(question.effect)
     reach = noise.reach(design)
@@ -184,17 +138,19 @@ def _answer(question: _Question, treated_grid: Sequence[int] | None, post_grid: 
         )
     analytic = question.told(reach.detectable)
     effects = np.array(sorted({*(analytic * m for m in CURVE), *([] if math.isnan(size) else [size])}))
-    found = question.simulate(design, effects) if question.n_replays else None
+    found = question.simulate(design, effects) if question.running.n_replays else None
     allowed = 1.0 if found is None else reach.allowance
     detectable = analytic if found is None else allowed * found.detectable
     is_known = math.isfinite(detectable) and detectable > 0
     scaled = replace(noise, scale=question.own(detectable) / reach.detectable if is_known else math.nan)
-    designs = _designs(question, scaled, treated_grid, post_grid)
+    designs = other_designs(question, scaled, treated_grid, post_grid)
     curve = _curve(question, effects, found)
     chances = _chances(curve, size, found is not None)
     is_blocked = found is not None and judged(found.size, found.size_low, asked.level) == BLOCKED
     can_see = None if math.isnan(size) else bool(detectable <= size and not is_blocked)
-    needed = Needed(None, None, None) if can_see is None or not is_known else _needed(scaled, question.own(size))
+    needed = (
+        Needed(None, None, None) if can_see is None or not is_known else needed_for(scaled, question.own(size))
+    )
     seen = noise.measured(design.n_pre, design.n_post)
     unseen = _blocked(asked, found) if is_blocked else _unseen(question, detectable, chances[0], needed)
     return Power(
@@ -229,12 +185,12 @@ def _answer(question: _Question, treated_grid: Sequence[int] | None, post_grid: 
         ),
         curve=curve,
         designs=designs,
-        recommended=None if found is None or is_blocked else _recommended(question, designs),
+        recommended=None if found is None or is_blocked else recommended_design(question, designs),
         warnings=_warnings(question, found),
     )
 
 
-def _curve(question: _Question, effects: Floats, found: SimulatedPower | None) -> pd.DataFrame:
+def _curve(question: Question, effects: Floats, found: SimulatedPower | None) -> pd.DataFrame:
     asked, noise = question.asked, question.noise
     curve = pd.DataFrame({"effect": effects, "effect_relative": math.nan})
     if asked.mean > 0:
@@ -260,77 +216,7 @@ def _chances(curve: pd.DataFrame, size: float, is_simulated: bool) -> tuple[floa
     )
 
 
-def _needed(scaled: DesignNoise, own: float) -> Needed:
-    return Needed(scaled.treated_needed(own), scaled.units_needed(own), scaled.post_needed(own))
-
-
-def _designs(
-    question: _Question,
-    scaled: DesignNoise,
-    treated_grid: Sequence[int] | None,
-    post_grid: Sequence[int] | None,
-) -> pd.DataFrame:
-    design, most = scaled.design, math.floor(scaled.n_units) - MIN_CONTROLS
-    treated = _grid("treated_grid", treated_grid, design.n_treated, most)
-    rows = []
-    for n_treated in treated:
-        for n_post in _grid("post_grid", post_grid, design.n_post, None):
-            other = replace(design, n_treated=n_treated, n_post=n_post)
-            reach, plain = scaled.reach(other), question.noise.reach(other)
-            detectable = question.told(reach.detectable)
-            rows.append(
-                {
-                    "n_treated": n_treated,
-                    "n_pre": design.n_pre,
-                    "n_post": n_post,
-                    "detectable": detectable,
-                    "analytic": question.told(plain.detectable),
-                    "can_see": None if math.isnan(question.effect) else bool(detectable <= abs(question.effect)),
-                    "is_extrapolated": reach.is_extrapolated,
-                }
-            )
-    return pd.DataFrame(rows)
-
-
-def _grid(name: str, given: Sequence[int] | None, middle: int, most: int | None) -> list[int]:
-    """Whole numbers from 1 on, ascending."""
-    wanted = [max(1, round(middle * multiple)) for multiple in NEIGHBOURS] if given is None else list(given)
-    if given is None and most is not None:
-        wanted = [min(number, max(middle, most // 2)) for number in wanted]
-    wrong = [n for n in wanted if n != int(n) or n < 1 or (most is not None and n > most)]
-    if wrong or not wanted:
-        limit = "" if most is None else f" to {most}"
-        raise LiftosError(
-            f"whole numbers from 1{limit} as {name}", str(list(given or ())), "Leave it out for the usual."
-        )
-    return sorted({int(n) for n in wanted})
-
-
-def _recommended(question: _Question, designs: pd.DataFrame) -> Mapping[str, float] | None:
-    """The cheapest design that sees the effect in simulation too, among the cheapest few that should."""
-    if math.isnan(question.effect):
-        return None
-    able = designs[designs["can_see"].astype(bool) & ~designs["is_extrapolated"]]
-    cost = (able["n_treated"] * able["n_post"]).sort_values(kind="stable")
-    for place in cost.index[:MOST_TRIED]:
-        row = able.loc[place]
-        design = replace(question.noise.design, n_treated=int(row["n_treated"]), n_post=int(row["n_post"]))
-        if not question.noise.fits(design):
-            continue
-        found = question.simulate(design, np.array([abs(question.effect)]))
-        if found.power[0] >= question.asked.power:
-            return {
-                "n_treated": design.n_treated,
-                "n_pre": design.n_pre,
-                "n_post": design.n_post,
-                "power": float(found.power[0]),
-                "power_low": float(found.power_low[0]),
-                "power_high": float(found.power_high[0]),
-            }
-    return None
-
-
-def _unseen(question: _Question, detectable: float, chance: float, needed: Needed) -> str:
+def _unseen(question: Question, detectable: float, chance: float, needed: Needed) -> str:
     design, asked = question.noise.design, question.asked
     told = (
         f"an effect of {abs(question.effect):.4g} is seen in {100 * chance:.0f} % of cases, "
@@ -359,7 +245,7 @@ def _blocked(asked: Asked, found: SimulatedPower | None) -> str:
     )
 
 
-def _warnings(question: _Question, found: SimulatedPower | None) -> tuple[str, ...]:
+def _warnings(question: Question, found: SimulatedPower | None) -> tuple[str, ...]:
     told, asked = [], question.asked
     if question.panel.has_weights:
         told.append("the formula takes sampling weights as unrelated to the noise")
@@ -385,75 +271,3 @@ def _warnings(question: _Question, found: SimulatedPower | None) -> tuple[str, .
     if found.n_dates == 1:
         told.append("the window leaves room for one date: all replays share its noise")
     return tuple(told)
-
-
-def _refuse(method: str, effect: float | None, power: float, level: float, n_replays: int) -> None:
-    if method not in ESTIMATORS:
-        raise LiftosError(f"a method among {', '.join(ESTIMATORS)}", repr(method), "Choose one of them.")
-    if not 0.0 < level < 1.0:
-        raise LiftosError("a level between 0 and 1", repr(level), "0.95 asks for a 95 % interval.")
-    if not 1.0 - level < power < 1.0:
-        raise LiftosError(
-            f"a power above {1.0 - level:.3g}, which chance alone gives, and below 1", repr(power), "0.8 is usual."
-        )
-    if effect is not None and not (math.isfinite(effect) and effect != 0.0):
-        raise LiftosError("an effect other than 0", repr(effect), "Leave it out to learn what could be seen.")
-    if n_replays != 0 and n_replays < MIN_REPLAYS:
-        raise LiftosError(
-            f"at least {MIN_REPLAYS} replays, or 0 for the formula alone", str(n_replays), "500 are usual."
-        )
-
-
-def _assigned(panel: Panel, assigned: Assignment | None) -> Assignment:
-    cluster = panel.index.unit_cluster
-    if assigned is not None:
-        one_of("assigned", assigned, ("unit", "cluster"))
-    if assigned == "cluster" and cluster is None:
-        raise LiftosError(
-            "clusters that hold whole units",
-            "units with rows in several",
-            "Assign units, or name another cluster.",
-        )
-    are_grouped = cluster is not None and panel.n_clusters < panel.n_units
-    return assigned or ("cluster" if are_grouped else "unit")
-
-
-def _refuse_design(design: Design, panel: Panel) -> None:
-    numbers = {"n_treated": design.n_treated, "n_pre": design.n_pre, "n_post": design.n_post}
-    wrong = {name: value for name, value in numbers.items() if value != int(value) or value < 1}
-    if wrong:
-        raise LiftosError("whole numbers from 1 on", str(wrong), "Say how many units and periods the test has.")
-    if design.n_treated > panel.n_units - MIN_CONTROLS:
-        raise LiftosError(
-            f"at least {MIN_CONTROLS} units left untreated",
-            f"{design.n_treated} of {panel.n_units} treated",
-            f"Treat at most {panel.n_units - MIN_CONTROLS}, or add units."
-            if panel.n_units > MIN_CONTROLS
-            else "Add units.",
-        )
-    if design.assigned == "cluster" and panel.n_clusters <= MIN_CONTROLS:
-        raise LiftosError(
-            f"more than {MIN_CONTROLS} clusters", str(panel.n_clusters), "Add clusters, or assign units."
-        )
-
-
-def _absolute(effect: float | None, relative: bool, mean: float, method: str) -> float:
-    """The effect in outcome units; NaN where none is asked for."""
-    is_share = relative or ESTIMATORS[method].scale == "proportion"
-    if is_share and not mean > 0:
-        raise LiftosError(
-            "an untreated outcome with a positive mean",
-            f"{mean:.6g}",
-            "Tell the effect in outcome units, with did.",
-        )
-    if effect is None:
-        return math.nan
-    return effect * mean if relative else effect
-
-
-def _weight_factor(panel: Panel) -> float:
-    """Mean square of the units' weights over their squared mean."""
-    if not panel.has_weights:
-        return 1.0
-    weights = np.bincount(panel.unit, panel.row_weights) / np.bincount(panel.unit)
-    return float(np.mean(weights**2) / np.mean(weights) ** 2)
