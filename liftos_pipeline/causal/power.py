@@ -90,11 +90,17 @@ def power(
 
     Notes
     -----
-    ``did`` answers MDE = (t_{1 - a/2} + t_{power}) sqrt(V (1/k + 1/(N - k))) for k of N units treated, V the variance of
-    a unit's mean after the start minus its mean before: s^2 [v(m) + v(r) - 2 c]. V is the mean, over the panel's
-    windows, of the variance between units, where unit and period effects have cancelled. Whole clusters multiply it by
-    1 + (m - 1) ICC, ICC being that of the same differences and m the mean size of a unit's cluster. Other methods are
-    more or less precise: their designs are told on the scale of the simulated answer.
+    The formula is that of ``did``: MDE = (t_{1 - a/2} + t_{power}) sqrt(V (1/k + 1/(N - k))) for k of N units treated, V
+    the variance of a unit's mean after the start minus its mean before: s^2 [v(m) + v(r) - 2 c]. V is the mean, over the
+    panel's windows, of the variance between units, where unit and period effects have cancelled. Whole clusters multiply
+    it by 1 + (m - 1) ICC, ICC being that of the same differences and m the mean size of a unit's cluster. Other methods
+    are more or less precise: their designs are told on the scale of the simulated answer.
+
+    Noise that is known from few windows or clusters may be larger than it looks, and power falls faster with it than it
+    rises: the announced effect carries ``allowance``, so that power is as asked on average over panels like this one.
+
+    The formula takes limits to have their size; those of ``did`` (CR1) are too narrow with few clusters, which shows as
+    ``simulated.size`` and as a simulated answer below the formula's.
 
     Windows longer than the panel are extrapolated by white plus autoregressive noise. Covariates are used in the replays
     but not in the formula.
@@ -149,10 +155,14 @@ def _answer(question: Question, treated_grid: Sequence[int] | None, post_grid: S
     is_blocked = found is not None and judged(found.size, found.size_low, asked.level) == BLOCKED
     can_see = None if math.isnan(size) else bool(detectable <= size and not is_blocked)
     needed = (
-        Needed(None, None, None) if can_see is None or not is_known else needed_for(scaled, question.own(size))
+        Needed(None, None, None)
+        if can_see is None or is_blocked or not is_known
+        else needed_for(scaled, question.own(size))
     )
     seen = noise.measured(design.n_pre, design.n_post)
-    unseen = _blocked(asked, found) if is_blocked else _unseen(question, detectable, chances[0], needed)
+    unseen = _unseen(question, detectable, chances[0], allowed, needed)
+    if found is not None and is_blocked:
+        unseen = _blocked(asked, found)
     return Power(
         method=asked.method,
         outcome=question.panel.roles.outcome,
@@ -216,7 +226,7 @@ def _chances(curve: pd.DataFrame, size: float, is_simulated: bool) -> tuple[floa
     )
 
 
-def _unseen(question: Question, detectable: float, chance: float, needed: Needed) -> str:
+def _unseen(question: Question, detectable: float, chance: float, allowed: float, needed: Needed) -> str:
     design, asked = question.noise.design, question.asked
     told = (
         f"an effect of {abs(question.effect):.4g} is seen in {100 * chance:.0f} % of cases, "
@@ -229,7 +239,8 @@ def _unseen(question: Question, detectable: float, chance: float, needed: Needed
         f"{needed.n_units} units in all with the same share treated" if needed.n_units else "",
         f"{needed.n_post} periods after the start" if needed.n_post else "",
     ]
-    text = f"{told}; the smallest that is seen as often is {detectable:.4g}. Needed: {', or '.join(filter(None, ways))}"
+    part = f" ({100 * (allowed - 1):.1f} % allowed for noise that few windows show)" if allowed > 1.0 else ""
+    text = f"{told}; the smallest that is seen as often is {detectable:.4g}{part}. Needed: {', or '.join(filter(None, ways))}"
     missing = [
         *([] if needed.n_treated else [f"no number of treated units among these {question.noise.n_units:.0f}"]),
         *([] if needed.n_post else [f"no duration with {design.n_treated} treated units"]),
@@ -237,8 +248,7 @@ def _unseen(question: Question, detectable: float, chance: float, needed: Needed
     return f"{text} ({' and '.join(missing)} would do)" if missing else text
 
 
-def _blocked(asked: Asked, found: SimulatedPower | None) -> str:
-    assert found is not None
+def _blocked(asked: Asked, found: SimulatedPower) -> str:
     return (
         f"{asked.method} leaves out a true zero in {100 * found.size:.1f} % of replays of this panel, at least "
         f"{100 * found.size_low:.1f} %: what it sees is not to be believed. Choose another method, or treat more units"

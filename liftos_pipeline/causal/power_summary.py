@@ -45,7 +45,10 @@ def _detectable(found: Power) -> list[str]:
     percent = f"{100 * found.power:g} %"
     limits = ""
     if found.simulated is not None:
-        limits = f", limits {found.detectable_low:.4g} to {found.detectable_high:.4g}"
+        limits = (
+            f", limits {found.detectable_low:.4g} to {found.detectable_high:.4g}; simulated "
+            f"{found.simulated.detectable:.4g}, and {100 * (found.allowance - 1):.1f} % for noise that few windows show"
+        )
     lines = [f"smallest effect seen in {percent} of cases: {_effect(found, found.detectable)}{limits}"]
     noise = found.noise
     clusters = ""

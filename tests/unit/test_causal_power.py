@@ -166,6 +166,8 @@ def test_a_design_that_cannot_see_an_effect_says_so_and_what_would(panel: Panel,
     assert unseen.reason is not None
     assert f"the smallest that is seen as often is {unseen.detectable:.4g}" in unseen.reason
     assert f"{unseen.needed.n_units} units in all" in unseen.reason
+    assert unseen.simulated is not None and 1.0 < unseen.allowance < 1.02
+    assert unseen.detectable == unseen.allowance * unseen.simulated.detectable
     larger = power(panel, effect=1.02 * unseen.detectable, n_replays=200, **DESIGN)
     assert larger.can_see is True and larger.reason is None and larger.effect_power >= 0.8
 
@@ -261,7 +263,7 @@ def test_relative_effects_and_their_sign(panel: Panel) -> None:
 def test_a_method_that_rejects_true_zeros_sees_nothing() -> None:
     panel = Panel.untreated(noisy_panel(), **ROLES)
     found = power(panel, effect=50.0, n_treated=2, n_pre=10, n_post=6, n_replays=100)
-    assert found.can_see is False and found.recommended is None
+    assert found.can_see is False and found.recommended is None and found.needed == Needed(None, None, None)
     assert found.reason is not None and "leaves out a true zero in" in found.reason
     assert any(text.startswith("power is overstated") for text in found.warnings)
 
