@@ -15,6 +15,7 @@ from liftos_pipeline.cli.console import err, out
 
 if TYPE_CHECKING:
     from liftos_pipeline.benchmarks.estimators import Measured
+    from liftos_pipeline.benchmarks.geo_tests import GeoRow
     from liftos_pipeline.benchmarks.transformation import TransformationTimes
     from liftos_pipeline.benchmarks.weights import Judged, Weighed
 
@@ -27,8 +28,8 @@ def benchmark(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Time raw rows to panel, the estimators beside a scan of the same columns, and synthetic control's weights; all beside
-    the peers that are installed."""
-    from liftos_pipeline.benchmarks import transformation
+    the peers that are installed. Count how often geo tests err on made-up worlds."""
+    from liftos_pipeline.benchmarks import geo_tables, geo_tests, transformation
     from liftos_pipeline.benchmarks.estimators import measure, surroundings
     from liftos_pipeline.benchmarks.tables import plain, tables
     from liftos_pipeline.benchmarks.weight_tables import weight_tables
@@ -42,6 +43,7 @@ def benchmark(
             "transformation": vars(times),
             "estimators": [plain(row) for row in found],
             **_plain_weights(quick),
+            "geo_tests": [geo_tables.plain(row) for row in _told_cells(geo_tests.measure(quick))],
         }
         print(json.dumps(facts))  # noqa: T201
         return
@@ -53,6 +55,7 @@ def benchmark(
     for table in weight_tables(*_weights(quick)):
         out.print(table)
         out.print()
+    out.print(geo_tables.geo_table(list(_told_cells(geo_tests.measure(quick)))))
 
 
 def _weights(quick: bool) -> tuple[list[Weighed], list[Judged]]:
@@ -75,6 +78,13 @@ def _told(found: Iterator[Row]) -> Iterator[Row]:
     for row in found:
         state = f"[red]failed[/]  {escape(row.failed)}" if row.failed else f"[green]done[/]  {row.seconds:8.3f} s"
         err.print(f"  {state}  {row.title}", highlight=False)
+        yield row
+
+
+def _told_cells(found: Iterator[GeoRow]) -> Iterator[GeoRow]:
+    """The same, with a line for each as it ends."""
+    for row in found:
+        err.print(f"  [green]done[/]  {row.seconds:8.3f} s  geo tests: {row.cell}, {row.n_draws} draws", highlight=False)
         yield row
 
 

@@ -10,8 +10,9 @@ import pytest
 from scipy.linalg import toeplitz
 
 from liftos_pipeline.causal import Panel, estimate
-from liftos_pipeline.causal.estimators.geo_did import precision_weights
-from liftos_pipeline.causal.inference.autoregression import GRID, autoregressive_step, fit_series
+from liftos_pipeline.causal.estimators.geo_contrast import contrasts, precision_weights
+from liftos_pipeline.causal.estimators.geo_model import fit_lift
+from liftos_pipeline.causal.inference.autoregression import GRID, SLOPES, profiles
 from liftos_pipeline.errors import LiftosError
 
 ROLES = {"outcome": "y", "treatment": "d", "unit": "geo", "period": "day"}
@@ -35,25 +36,30 @@ def panel_of(frame: pd.DataFrame, **roles: object) -> Panel:
 
 
 def test_the_likelihood_is_that_of_dense_matrices():
+    """With a random slope too, whose variance is a multiple of that of the errors."""
     rng = np.random.default_rng(1)
-    X = np.column_stack([np.ones(30), np.arange(30) >= 20, np.arange(30)]).astype(float)
-    y = np.array([0.6**lag for lag in range(30)]) @ np.eye(30) + rng.standard_normal(30).cumsum() * 0.3
-    likelihood, found = [], []
-    for correlation in GRID:
+    X = np.column_stack([np.ones(30), np.arange(30) >= 20]).astype(float)
+    time = np.arange(30) - 14.5
+    y = rng.standard_normal(30).cumsum() * 0.3 + 0.02 * time
+    ours = profiles(y[:, None], X, 1)
+    for place, correlation in list(enumerate(GRID))[::7]:
         V = toeplitz(correlation ** np.arange(30)) / (1 - correlation**2)
+        wide = np.column_stack([X, time])
         P = np.linalg.inv(V)
-        gram = X.T @ P @ X
-        beta = np.linalg.solve(gram, X.T @ P @ y)
-        left = y - X @ beta
-        s2 = left @ P @ left / 27
-        log_det = np.linalg.slogdet(V)[1] + np.linalg.slogdet(gram)[1]
-        likelihood.append(-0.5 * log_det - 0.5 * 27 * np.log(s2))
-        found.append((beta[1], math.sqrt(s2 * np.linalg.inv(gram)[1, 1])))
-    best = int(np.argmax(likelihood))
-    ours = fit_series(y[:, None], X, 1)
-    assert ours.estimate[0] == pytest.approx(found[best][0], rel=1e-8)
-    assert ours.std_error[0] == pytest.approx(found[best][1], rel=1e-8)
-    assert abs(ours.correlation[0] - GRID[best]) <= 0.5 * (GRID[1] - GRID[0]) + 1e-12
+        left = y - wide @ np.linalg.solve(wide.T @ P @ wide, wide.T @ P @ y)
+        variance = left @ P @ left / 27
+        relative = []
+        for spread, scale in enumerate(SLOPES * ours.slope_unit):
+            P = np.linalg.inv(V + scale**2 / variance * np.outer(time, time))
+            gram = X.T @ P @ X
+            beta = np.linalg.solve(gram, X.T @ P @ y)
+            squares = (y - X @ beta) @ P @ (y - X @ beta)
+            assert ours.estimate[spread, place, 0] == pytest.approx(beta[1], rel=1e-7)
+            error = math.sqrt(squares / 28 * np.linalg.inv(gram)[1, 1])
+            assert ours.std_error[spread, place, 0] == pytest.approx(error, rel=1e-7)
+            log_det = np.linalg.slogdet(P)[1] - np.linalg.slogdet(gram)[1]
+            relative.append(ours.log_likelihood[spread, place, 0] - 0.5 * log_det + 14 * math.log(squares))
+        np.testing.assert_allclose(relative, 0.0, atol=1e-6)
 
 
 def test_the_interval_and_the_p_value_agree():
@@ -73,13 +79,13 @@ def test_lift_incremental_outcome_and_return_by_hand():
     found = estimate("geo_did", panel, spend="spend")
     wide = frame.pivot(index="day", columns="geo", values="y").to_numpy()
     weights = found.weights["weight"].to_numpy()
-    np.testing.assert_allclose(weights, precision_weights(np.log(wide[:40, 3:])))
+    np.testing.assert_allclose(weights, precision_weights(np.log(wide[:, 3:])))
     contrast = np.log(wide[:, :3].sum(axis=1)) - np.log(wide[:, 3:]) @ weights
-    X = np.column_stack([np.ones(60), np.arange(60) >= 40]).astype(float)
-    fit = autoregressive_step(contrast, X, 1, 0.95, 0)
-    assert found.estimate == pytest.approx(math.expm1(fit.estimate))
-    assert found.std_error == pytest.approx(math.exp(fit.estimate) * fit.std_error)
-    assert found.ci_high == pytest.approx(math.expm1(fit.estimate + fit.critical_value * fit.std_error))
+    step = fit_lift(contrasts(np.log(wide[:, :3].sum(axis=1)), np.log(wide[:, 3:])), 40).step
+    assert found.estimate == pytest.approx(math.expm1(step.mean))
+    assert found.std_error == pytest.approx(math.exp(step.mean) * step.std_error)
+    assert step.share_above(math.log1p(found.ci_high)) == pytest.approx(0.025, rel=1e-4)
+    assert step.share_above(math.log1p(found.ci_low)) == pytest.approx(0.975, rel=1e-4)
     total = wide[40:, :3].sum()
     incremental = found.diagnostics["incremental_outcome"]
     assert incremental["estimate"] == pytest.approx(total - total / (1 + found.estimate))

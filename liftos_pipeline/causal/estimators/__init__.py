@@ -127,9 +127,10 @@ _SPECS = (
         geo_did,
         ("att",),
         "Proportional lift of treated regions against donors weighted by their precision, on logarithms.",
-        "autoregressive errors, statistic referred to its simulated distribution",
-        "Vaver and Koehler (2011); Andrews (1993) on the autocorrelation",
-        "outcomes are not positive, treated regions start at different times, or donors or periods are too few",
+        "autoregressive errors, averaged over autocorrelations and slopes as donors show them",
+        "Vaver and Koehler (2011); Zellner and Tiao (1964) on the errors",
+        "outcomes are not positive, starts differ, or donors or periods are too few; refused where treated regions move at "
+        "other times, or donors at the start",
         scale="proportion",
     ),
 )

@@ -9,35 +9,47 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from liftos_pipeline.causal.diagnostics.disturbances import FALSE_ALARMS, Disturbance
 from liftos_pipeline.causal.estimators.donor_panel import DonorPanel, donor_panel
-from liftos_pipeline.causal.inference.autoregression import StepFit, autoregressive_step
+from liftos_pipeline.causal.estimators.geo_lift import GeoLift, measure_lift
+from liftos_pipeline.causal.estimators.geo_spend import Incremental, Spend, return_on, spend_of
 from liftos_pipeline.causal.panel import Panel
-from liftos_pipeline.causal.results import EffectEstimate, Inference, effect_from
+from liftos_pipeline.causal.results import REFUSED, EffectEstimate, Inference, effect_from
 from liftos_pipeline.errors import LiftosError
 
 Floats = NDArray[np.float64]
 
-MAX_PASSES = 20
-SMALLEST_VARIANCE = 1e-6
-"""Of a donor's noise beside the mean of all: keeps copies of the mean from taking all the weight."""
 _MOST_NAMED = 5
 
 
 def geo_did(
-    panel: Panel, *, level: float, seed: int, estimand: str = "att", spend: float | str | None = None
+    panel: Panel,
+    *,
+    level: float,
+    seed: int,
+    estimand: str = "att",
+    spend: float | str | None = None,
+    shared_shock: bool = False,
 ) -> EffectEstimate:
     """Proportional lift of the treated regions' total.
 
     The logarithm of the treated total less a weighted mean of the donors' logarithms is compared before and after the
-    start; donors weigh by the inverse of their noise before it. Errors are taken to be first-order autoregressive, and
-    the statistic is referred to its own simulated distribution, so that the level holds with few periods.
+    start; donors weigh by the inverse of their noise. Errors are taken to be first-order autoregressive; what the
+    autocorrelation is, and whether regions have slopes of their own, is averaged over what the series and its donors say.
+    Factors to which donors answer each in its own way are regressors, and steps that donors take at the start without
+    treatment widen the interval.
+
+    The lift is refused where the treated regions move at other times too, before the start or from it on, or where the
+    donors step at the start: they may be treated as well.
 
     Parameters
     ----------
     spend : float or str, optional
         What was spent more in the treated regions after the start: a total, or the covariate that holds spend by region
-        and period, whose total above its mean before the start is taken. ``diagnostics["iroas"]`` is the incremental
-        outcome over it.
+        and period, whose step at the start is taken. ``diagnostics["iroas"]`` is the incremental outcome over it.
+    shared_shock : bool
+        Whether it is known that something else moved all regions at the start: a step of the donors is then no reason
+        to refuse.
 
     Returns
     -------
@@ -57,57 +69,35 @@ def geo_did(
     units = donor_panel(panel, "geo_did", uses_covariates=isinstance(spend, str))
     Y = units.origin + units.Y
     _refuse_unusable(units, Y)
-    start, n_treated = int(units.start[0]), units.n_treated
-    treated = Y[:, :n_treated].sum(axis=1)
-    logs = np.log(Y[:, units.donors])
-    weights = precision_weights(logs[:start])
-    contrast = np.log(treated) - logs @ weights
-    is_post = (np.arange(units.n_periods) >= start).astype(np.float64)
-    fit = autoregressive_step(contrast, np.column_stack([np.ones_like(is_post), is_post]), 1, level, seed)
-    found = _inference(fit, level, units)
-    lift = math.expm1(fit.estimate)
-    total = float(treated[start:].sum())
-    incremental = {name: total * (1.0 - 1.0 / (1.0 + rate)) for name, rate in _rates(lift, found).items()}
+    start = int(units.start[0])
+    treated = Y[:, : units.n_treated].sum(axis=1)
+    measured = measure_lift(np.log(treated), np.log(Y[:, units.donors]), start)
+    step = measured.fit.step
+    found = _inference(measured, level, units)
+    lift, total = math.expm1(step.mean), float(treated[start:].sum())
+    gained, low, high = (total * (1.0 - 1.0 / (1.0 + rate)) for rate in (lift, found.ci_low, found.ci_high))
+    incremental = Incremental(gained, low, high, total * math.exp(-step.mean) * step.std_error)
     diagnostics: dict[str, object] = {
         "n_donors": units.n_donors,
-        "autocorrelation": fit.correlation,
-        "autocorrelation_corrected": fit.corrected_correlation,
-        "critical_value": fit.critical_value,
-        "log_effect": fit.estimate,
-        "log_std_error": fit.std_error,
-        "incremental_outcome": incremental,
-        "standard_error": "autoregressive generalised least squares, delta method",
+        "incremental_outcome": incremental.limits(),
+        **_told(measured),
+        "standard_error": "autoregressive generalised least squares, autocorrelation averaged, delta method",
         "seed": seed,
     }
+    if reasons := _against(measured, units, shared_shock):
+        diagnostics[REFUSED] = "; ".join(reasons)
     if spend is not None:
-        spent = _spent(panel, units, spend, start)
-        diagnostics |= {"incremental_spend": spent, "iroas": {k: v / spent for k, v in incremental.items()}}
+        spent = _spent(panel, units, spend, start, measured)
+        critical = (math.log1p(found.ci_high) - math.log1p(found.ci_low)) / (2.0 * step.std_error)
+        returned = return_on(spent, incremental, critical)
+        diagnostics |= {
+            "incremental_spend": spent.total,
+            "incremental_spend_std_error": spent.std_error,
+            "iroas": returned,
+        }
     effect = effect_from(panel, "geo_did", estimand, lift, found, diagnostics, units.warnings)
-    weighted = pd.DataFrame({"unit": units.labels[units.donors], "weight": weights})
-    return replace(effect, path=_path(contrast, start), weights=weighted)
-
-
-def precision_weights(logs: Floats) -> Floats:
-    """Weights of donors by the inverse variance of what they do beside the weighted mean, adding to one.
-
-    Parameters
-    ----------
-    logs : ndarray, shape (T, J)
-        Before the start.
-    """
-    centred = logs - logs.mean(axis=0)
-    weights = np.full(logs.shape[1], 1.0 / logs.shape[1])
-    for _ in range(MAX_PASSES):
-        # A donor's own weight in the mean makes its distance from it too small: by (1 - w) if noises are independent.
-        own = np.mean((centred - (centred @ weights)[:, None]) ** 2, axis=0) / np.maximum(1.0 - weights, 0.5)
-        if not own.any():
-            return np.full(logs.shape[1], 1.0 / logs.shape[1])
-        found = 1.0 / np.maximum(own, SMALLEST_VARIANCE * own.mean())
-        found /= found.sum()
-        if np.max(np.abs(found - weights)) < 1e-10:
-            break
-        weights = found
-    return weights
+    weighted = pd.DataFrame({"unit": units.labels[units.donors], "weight": measured.contrasts.weights})
+    return replace(effect, path=_path(measured.contrasts.series[:, 0], start), weights=weighted)
 
 
 def _refuse_unusable(units: DonorPanel, Y: Floats) -> None:
@@ -125,35 +115,65 @@ def _refuse_unusable(units: DonorPanel, Y: Floats) -> None:
         )
 
 
-def _inference(fit: StepFit, level: float, units: DonorPanel) -> Inference:
-    margin = fit.critical_value * fit.std_error
-    low, high = math.expm1(fit.estimate - margin), math.expm1(fit.estimate + margin)
-    std_error = math.exp(fit.estimate) * fit.std_error
+def _inference(measured: GeoLift, level: float, units: DonorPanel) -> Inference:
+    step = measured.fit.step
+    low, high = (math.expm1(limit) for limit in step.interval(level))
     n_units = units.n_donors + units.n_treated
-    return Inference(std_error, low, high, fit.p_value, level, n_units, math.nan)
+    return Inference(
+        math.exp(step.mean) * step.std_error, low, high, step.p_value(), level, n_units, step.degrees_of_freedom
+    )
 
 
-def _rates(lift: float, found: Inference) -> dict[str, float]:
-    return {"estimate": lift, "ci_low": found.ci_low, "ci_high": found.ci_high}
+def _told(measured: GeoLift) -> dict[str, object]:
+    fit, donors = measured.fit, measured.donor_step
+    return {
+        "log_effect": fit.step.mean,
+        "log_std_error": fit.step.std_error,
+        "autocorrelation": fit.correlation,
+        "donor_excess_variance": fit.excess,
+        "slopes_probability": fit.has_slopes,
+        "n_factors": fit.n_factors,
+        "disturbance_before_p": _p_value(measured.before),
+        "disturbance_after_p": _p_value(measured.after),
+        "donor_step": math.nan if donors is None else math.expm1(donors.mean),
+        "donor_step_p": math.nan if donors is None else donors.p_value(),
+    }
 
 
-def _spent(panel: Panel, units: DonorPanel, spend: float | str, start: int) -> float:
-    if isinstance(spend, str):
-        if spend not in panel.covariate_names or panel.period is None:
-            raise LiftosError(
-                f"the spend among the covariates {', '.join(panel.covariate_names)}",
-                spend,
-                "Name it as a covariate.",
-            )
-        is_treated = np.isin(panel.unit, units.units[: units.n_treated])
-        values = panel.X[is_treated, panel.covariate_names.index(spend)]
-        by_period = np.bincount(panel.period[is_treated], weights=values, minlength=units.n_periods)
-        spend = float(by_period[start:].sum() - by_period[:start].mean() * (units.n_periods - start))
-    if not spend > 0:
-        raise LiftosError(
-            "a positive incremental spend", f"{spend:g}", "Give what was spent more after the start."
+def _p_value(found: Disturbance | None) -> float:
+    return math.nan if found is None else found.p_value
+
+
+def _against(measured: GeoLift, units: DonorPanel, shared_shock: bool) -> list[str]:
+    """Why the lift must not be used."""
+    reasons = []
+    for found, consequence in (
+        (measured.before, "donors do not follow the treated regions before the start"),
+        (measured.after, "one lift does not describe all periods from the start on"),
+    ):
+        if found is not None and found.p_value < FALSE_ALARMS:
+            first, last = (units.period_labels[period] for period in (found.first, found.last))
+            moved = f"{math.expm1(found.size):+.1%} from {first} to {last}"
+            reasons.append(f"the treated regions moved {moved} (p {found.p_value:.2g}): {consequence}")
+    if measured.donors_moved and not shared_shock and measured.donor_step is not None:
+        moved = f"{math.expm1(measured.donor_step.mean):+.1%} at the start (p {measured.donor_step.p_value():.2g})"
+        reasons.append(
+            f"donors stepped {moved}: treatment may have reached them (if a shock is known: shared_shock=True)"
         )
-    return float(spend)
+    return reasons
+
+
+def _spent(panel: Panel, units: DonorPanel, spend: float | str, start: int, measured: GeoLift) -> Spend:
+    if not isinstance(spend, str):
+        return Spend(float(spend))
+    if spend not in panel.covariate_names or panel.period is None:
+        raise LiftosError(
+            f"the spend among the covariates {', '.join(panel.covariate_names)}", spend, "Name it as a covariate."
+        )
+    is_treated = np.isin(panel.unit, units.units[: units.n_treated])
+    values = panel.X[is_treated, panel.covariate_names.index(spend)]
+    by_period = np.bincount(panel.period[is_treated], weights=values, minlength=units.n_periods).astype(np.float64)
+    return spend_of(by_period, start, measured.contrasts.series[:, 0], measured.fit.design)
 
 
 def _path(contrast: Floats, start: int) -> pd.DataFrame:
