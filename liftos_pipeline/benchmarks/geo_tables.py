@@ -50,7 +50,7 @@ def verdicts(rows: Sequence[GeoRow]) -> list[dict[str, str]]:
 def geo_table(rows: Sequence[GeoRow]) -> Table:
     """Shares with their Monte-Carlo errors, in percent, colored by verdict, and the worst verdict in words."""
     table = Table(
-        title="geo tests: geo_did, % of draws (error)",
+        title="geo tests: geo_did, % of draws ± Monte-Carlo error",
         title_justify="left",
         title_style="bold",
         caption=(
@@ -91,11 +91,11 @@ def _quantile(n_statements: int) -> float:
 
 
 def _percent(found: Share, verdict: str | None = None) -> str:
-    return _colored(f"{100 * found.value:.1f} ({100 * found.error:.1f})", verdict)
+    return _colored(f"{100 * found.value:.1f}±{100 * found.error:.1f}", verdict)
 
 
 def _shown(found: Share, verdict: str | None) -> str:
-    return _colored(f"{found.value:.2f} ({found.error:.2f})", verdict) if math.isfinite(found.value) else ""
+    return _colored(f"{found.value:.2f}±{found.error:.2f}", verdict) if math.isfinite(found.value) else ""
 
 
 def _colored(text: str, verdict: str | None) -> str:

@@ -17,7 +17,7 @@ SPREAD = 0.05
 SHARED_SPREAD = 0.02
 """Of what moves all regions on a day, beside the weekdays, in the cells beyond the published design."""
 WEEK = 7
-SEARCHED = 40
+SEARCHED = 120
 """Days within which the start is chosen where budgets react to demand."""
 MATURITY = np.log([0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.4])
 """Share of conversions that is reported on the last days."""
@@ -28,8 +28,7 @@ class Cell:
     """One design.
 
     ``n_donors`` regions beside the treated one; ``correlation`` is the range from which each region's autocorrelation is
-    drawn. ``published`` cells have weekdays and noise alone, and an oracle. In the others ``is_identified`` says whether
-    a lift is there to be found; if not, every estimate that is not refused and misses is an error.
+    drawn. The published design has weekdays and noise alone, and an oracle; the others have a ``hazard`` of ``HAZARDS``.
     """
 
     name: str
@@ -105,14 +104,13 @@ def _first_low_week(noise: Floats, spread: float, n_before: int) -> int:
 def _factors(world: World, _lift: float, rng: np.random.Generator) -> Floats:
     n_days, n_regions = world.logs.shape
     factors = 0.04 * autoregressive(rng, n_days, np.array([0.9, 0.9]))
-    loadings: Floats = 1.0 + 0.5 * rng.standard_normal((2, n_regions))
-    found: Floats = factors @ loadings
+    found: Floats = factors @ rng.normal(1.0, 0.5, (2, n_regions))
     return found
 
 
 def _trends(world: World, _lift: float, rng: np.random.Generator) -> Floats:
     n_days, n_regions = world.logs.shape
-    slopes: Floats = 0.1 * rng.standard_normal(n_regions)
+    slopes = rng.normal(0.0, 0.1, n_regions)
     return np.outer(np.arange(n_days) / n_days, slopes)
 
 
@@ -173,7 +171,7 @@ CELLS = (
     Cell("treated outlier", is_outlier=True),
     Cell("10 regions", n_donors=9),
     Cell("30 days before", n_before=30),
-    Cell("10 regions, 30 days", n_donors=9, n_before=30),
+    Cell("10 regions, 30 d", n_donors=9, n_before=30),
     Cell("autocorrelation .3", correlation=(0.3, 0.3)),
     Cell("autocorrelation .7", correlation=(0.7, 0.7)),
     *(Cell(name, hazard=name) for name in HAZARDS),
