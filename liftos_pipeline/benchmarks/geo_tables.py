@@ -61,6 +61,7 @@ def geo_table(rows: Sequence[GeoRow]) -> Table:
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
         show_edge=False,
+        pad_edge=False,
     )
     table.add_column("", no_wrap=True)
     for name in ("missed", "refused", "power", "power /", "width /"):

@@ -159,11 +159,11 @@ HAZARDS: dict[str, Hazard] = {
     "shock before": _treated_only(0.15, lambda start: start // 2, None),
     "shock after": _treated_only(0.3, lambda start: start + 10, 5),
     "shock at start": _treated_only(0.3, lambda start: start, 5),
-    "spillover to some": _spillover(0.3),
-    "spillover to all": _spillover(1.0),
+    "spillover, some": _spillover(0.3),
+    "spillover, all": _spillover(1.0),
     "reacting": _nothing,
     "maturing": _maturing(1.0),
-    "maturing unequally": _maturing(1.5),
+    "uneven maturing": _maturing(1.5),
 }
 
 CELLS = (
@@ -172,7 +172,7 @@ CELLS = (
     Cell("10 regions", n_donors=9),
     Cell("30 days before", n_before=30),
     Cell("10 regions, 30 d", n_donors=9, n_before=30),
-    Cell("autocorrelation .3", correlation=(0.3, 0.3)),
-    Cell("autocorrelation .7", correlation=(0.7, 0.7)),
+    Cell("correlation .3", correlation=(0.3, 0.3)),
+    Cell("correlation .7", correlation=(0.7, 0.7)),
     *(Cell(name, hazard=name) for name in HAZARDS),
 )

@@ -62,7 +62,7 @@ def test_lift_is_covered_and_silence_is_kept(cell):
     assert abs(np.mean(covered) - LEVEL) < band, f"coverage {np.mean(covered):.3f}, band {band:.3f}"
 
 
-@pytest.mark.parametrize("hazard", ["factors", "trends", "shock before", "spillover to all", "maturing unequally"])
+@pytest.mark.parametrize("hazard", ["factors", "trends", "shock before", "spillover, all", "uneven maturing"])
 def test_what_else_happens_is_covered_or_refused(hazard):
     cell = next(cell for cell in CELLS_BEYOND if cell.hazard == hazard)
     missed, refused = [], []

@@ -12,9 +12,10 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from liftos_pipeline.benchmarks import estimators, runners, transformation
+from liftos_pipeline.benchmarks import estimators, geo_tests, runners, transformation
 from liftos_pipeline.benchmarks.cases import CASES, Case
 from liftos_pipeline.benchmarks.estimators import Measured, measure, surroundings
+from liftos_pipeline.benchmarks.geo_tests import GeoRow, Share
 from liftos_pipeline.benchmarks.panels import Design, write
 from liftos_pipeline.benchmarks.tables import plain, tables
 from liftos_pipeline.causal import ESTIMATORS, Panel
@@ -171,17 +172,23 @@ def test_json_is_one_strict_object(monkeypatch: pytest.MonkeyPatch) -> None:
     times = transformation.TransformationTimes(720, 0.5, 0.1, 3.0, 6.0)
     monkeypatch.setattr(transformation, "measure", lambda records: times)
     monkeypatch.setattr(estimators, "measure", lambda quick: iter(ROWS))
+    share = Share(0.05, 0.003)
+    cell = GeoRow("published", 5_000, *[share] * 6, n_peer=100, n_unbounded=1, seconds=30.0)
+    monkeypatch.setattr(geo_tests, "measure", lambda quick: iter([cell]))
     found = CliRunner().invoke(app, ["benchmark", "--json"])
     assert found.exit_code == 0
     facts = json.loads(found.stdout, parse_constant=pytest.fail)
     assert facts["estimators"][0]["estimate"] is None
     assert facts["estimators"][2]["seconds"] == 12.5
     assert facts["transformation"]["records"] == 720
+    assert facts["geo_tests"][0]["missed"] == {"value": 0.05, "error": 0.003}
     assert "failed  MemoryError: [no room]  did: 10 M x 0, pyfixest" in found.stderr
     text = CliRunner().invoke(app, ["benchmark", "--quick"])
     assert text.exit_code == 0
     assert "liftos-pipeline" in text.stdout
     assert "linearmodels" in text.stdout
+    assert "published" in text.stdout
+    assert "geo tests: published, 5000 draws" in text.stderr
 
 
 def test_surroundings_name_every_peer() -> None:

@@ -41,7 +41,7 @@ ROWS = [
         20.0,
     ),
     GeoRow(
-        "maturing unequally",
+        "uneven maturing",
         5_000,
         Share(0.09, 0.004),
         Share(0.5, 0.01),
@@ -69,7 +69,7 @@ def test_a_lift_is_added_to_the_treated_region_alone(cell):
     np.testing.assert_allclose(added[silent.start :, 0], math.log1p(LIFT))
     assert not added[: silent.start].any()
     reached = np.isclose(added[-1, 1:], math.log1p(LIFT / 2)).mean()
-    assert reached == {"spillover to some": 0.3, "spillover to all": 1.0}.get(cell.hazard, 0.0)
+    assert reached == {"spillover, some": 0.3, "spillover, all": 1.0}.get(cell.hazard, 0.0)
 
 
 def test_the_oracle_is_that_of_dense_matrices():
@@ -124,7 +124,7 @@ def test_the_table_fits_eighty_columns():
     assert "…" not in text
     (line,) = (line for line in text.splitlines() if line.startswith("10 regions, 30 d"))
     assert line.split()[4:] == ["5.2±0.3", "100.0±0.0", "90.0±1.0", "0.97±0.00", "0.40±0.02", "pass"]
-    (line,) = (line for line in text.splitlines() if line.startswith("maturing unequally"))
+    (line,) = (line for line in text.splitlines() if line.startswith("uneven maturing"))
     assert line.rstrip().endswith("fall short")
 
 

@@ -27,11 +27,12 @@ SLOPES = np.array([0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0])
 """Standard deviations that slopes of alike series may have, in units of the usual standard error of a slope."""
 NO_SLOPES = 0.5
 """Prior probability that there are none."""
-EXCESS = np.geomspace(1.0, 40.0, 17)
+EXCESS = np.geomspace(1.0, 40.0, 9)
 """Factors by which the variance of a step may exceed what the model says."""
 NO_EXCESS = 0.9
 """Prior probability that it does not."""
-NEGLIGIBLE = 1e-6
+NEGLIGIBLE = 1e-5
+"""Weight in a mixture, beside the largest, that is left out."""
 _TINY = np.finfo(np.float64).tiny
 _POWERS = np.stack([np.ones_like(GRID), -GRID, GRID**2], axis=1)
 _CENTRES = np.array([(mean, spread) for mean in MEANS for spread in SPREADS])
@@ -224,7 +225,7 @@ class Mixture:
                 far *= 2.0
             low, high = sorted((self.mean, self.mean + side * far))
             limits.append(
-                float(brentq(lambda x, share=share: self.share_above(x) - share, low, high, xtol=1e-9 * reach))
+                float(brentq(lambda x, share=share: self.share_above(x) - share, low, high, xtol=1e-7 * reach))
             )
         return limits[0], limits[1]
 
