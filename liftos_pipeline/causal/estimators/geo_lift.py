@@ -27,6 +27,8 @@ from liftos_pipeline.causal.inference.autoregression import (
 Floats = NDArray[np.float64]
 
 WEEKS_FOR_WEEKDAYS = 6
+DONOR_ALARMS = 0.02
+"""Chance that donors which did not step are taken to have: a spillover is small beside what all regions share."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +53,7 @@ class GeoLift:
 
     @property
     def donors_moved(self) -> bool:
-        return self.donor_step is not None and self.donor_step.p_value() < FALSE_ALARMS
+        return self.donor_step is not None and self.donor_step.p_value() < DONOR_ALARMS
 
     @property
     def is_doubtful(self) -> bool:

@@ -15,6 +15,10 @@ from liftos_pipeline.errors import LiftosError
 Floats = NDArray[np.float64]
 
 
+MOST_ERRORS = 2.0
+"""Standard errors below zero at which a spend is not taken for an increase that is lost in noise."""
+
+
 @dataclass(frozen=True)
 class Spend:
     """What was spent more from the start on.
@@ -32,7 +36,7 @@ class Spend:
     correlation: float = 0.0
 
     def __post_init__(self) -> None:
-        if not self.total > 0:
+        if not self.total + MOST_ERRORS * self.std_error > 0:
             raise LiftosError(
                 "a positive incremental spend", f"{self.total:g}", "Give what was spent more after the start."
             )

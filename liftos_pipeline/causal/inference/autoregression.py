@@ -29,7 +29,7 @@ NO_SLOPES = 0.5
 """Prior probability that there are none."""
 EXCESS = np.geomspace(1.0, 40.0, 9)
 """Factors by which the variance of a step may exceed what the model says."""
-NO_EXCESS = 0.9
+NO_EXCESS = 0.95
 """Prior probability that it does not."""
 NEGLIGIBLE = 1e-5
 """Weight in a mixture, beside the largest, that is left out."""
