@@ -84,7 +84,9 @@ def _told(found: Iterator[Row]) -> Iterator[Row]:
 def _told_cells(found: Iterator[GeoRow]) -> Iterator[GeoRow]:
     """The same, with a line for each as it ends."""
     for row in found:
-        err.print(f"  [green]done[/]  {row.seconds:8.3f} s  geo tests: {row.cell}, {row.n_draws} draws", highlight=False)
+        err.print(
+            f"  [green]done[/]  {row.seconds:8.3f} s  geo tests: {row.cell}, {row.n_draws} draws", highlight=False
+        )
         yield row
 
 
