@@ -57,6 +57,7 @@ def stage_asset(
     compute: Callable[[Sequence[pd.DataFrame], Settings, date], pd.DataFrame],
     shown: tuple[str, ...],
     numbers: Callable[[pd.DataFrame], dict[str, float]] | None = None,
+    follow: Callable[[pd.DataFrame, pd.DataFrame, Settings, date], pd.DataFrame] | None = None,
 ) -> dg.AssetsDefinition:
     """Asset of one result table.
 
@@ -70,6 +71,8 @@ def stage_asset(
         Columns of the preview.
     numbers : callable, optional
         rows -> numeric metadata, plotted over partitions.
+    follow : callable, optional
+        (rows as of the newest earlier day, computed rows, settings, as-of day) -> rows: for a table that remembers.
     """
 
     @dg.asset(
@@ -86,10 +89,14 @@ def stage_asset(
     )
     def stage(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
         opened = home.open()
-        written = {}
+        written: dict[date, pd.DataFrame] = {}
+        days = as_of_days(context)
+        before = pd.DataFrame() if follow is None else newest_before(opened, table, days[0])
         with threadpool_limits(1):
-            for as_of, frames in read_by_day(opened, as_of_days(context), read):
+            for as_of, frames in read_by_day(opened, days, read):
                 rows = compute(frames, opened.settings, as_of)
+                if follow is not None:
+                    before = rows = follow(before, rows, opened.settings, as_of)
                 written[as_of] = with_provenance(rows, opened, context.run.run_id)
         counts = replace_partitions(opened.warehouse, table, written, context.run.run_id)
         for as_of, count in counts.items():
@@ -115,6 +122,16 @@ def read_by_day(home: Home, days: Sequence[date], read: Read) -> Iterator[tuple[
             if following is not None:
                 ahead = reader.submit(read_chunk, following)
             yield from zip(chosen, frames, strict=True)
+
+
+def newest_before(home: Home, table: Table, day: date) -> pd.DataFrame:
+    """The newest partition before a day; empty if there is none."""
+    query = (
+        f"SELECT * FROM {table.full_name} "
+        f"WHERE as_of = (SELECT max(as_of) FROM {table.full_name} WHERE as_of < DATE '{day}') ORDER BY ALL"
+    )
+    with home.warehouse.read() as connection:
+        return connection.execute(query).df()
 
 
 def with_provenance(rows: pd.DataFrame, home: Home, run_id: str) -> pd.DataFrame:

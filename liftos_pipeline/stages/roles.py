@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 BEFORE_DAYS = 28
 AFTER_DAYS = 28
@@ -14,7 +15,8 @@ class Roles:
     """Columns of ``marketing_panel`` behind the analyses of one platform.
 
     ``label`` says whose count the outcome is. ``maturity_days`` is how old a day must be before its outcome is
-    used: platforms go on adding conversions to past days.
+    used: platforms go on adding conversions to past days. ``assigned_by`` is the kind of unit that a treatment is given
+    to; a list is an audience, as an ad set is.
     """
 
     unit_type: str
@@ -26,6 +28,7 @@ class Roles:
     quality: str | None
     label: str
     maturity_days: int
+    assigned_by: Literal["campaign", "adset"]
 
 
 ROLES: dict[str, Roles] = {
@@ -39,6 +42,7 @@ ROLES: dict[str, Roles] = {
         "quality_ranking_level",
         "effect_on_reported",
         14,
+        "campaign",
     ),
     "google_ads": Roles(
         "campaign",
@@ -50,6 +54,7 @@ ROLES: dict[str, Roles] = {
         "quality_score",
         "effect_on_reported",
         14,
+        "campaign",
     ),
     "klaviyo": Roles(
         "list",
@@ -61,6 +66,7 @@ ROLES: dict[str, Roles] = {
         None,
         "effect_on_orders",
         3,
+        "adset",
     ),
 }
 

@@ -1,37 +1,44 @@
-"""Identifies treatments: the platforms' change logs first, detected breaks second, reconciled both ways."""
+"""Maps change logs and detected breaks to roles, and treatments to rows of ``causal.treatments``."""
 
 from __future__ import annotations
 
 import hashlib
 from datetime import date, timedelta
 
-import numpy as np
 import pandas as pd
 
-MATCH_DAYS = 7
-OVERLAP_DAYS = 28
+from liftos_pipeline.causal.treatments.assignment import OBSERVATIONAL, UNLOGGED, Assignment, single_dates
+from liftos_pipeline.causal.treatments.memory import CURRENT, remember
+from liftos_pipeline.causal.treatments.reconciliation import Watch, reconcile
+from liftos_pipeline.stages.confounders import BUDGET_CHANGE
+from liftos_pipeline.stages.roles import ROLES
+
+_NAMES = {
+    "id": "treatment_id",
+    "unit": "unit_id",
+    "kind": "treatment_type",
+    "day": "started_on",
+    "group": "overlap_group",
+    "first_known": "first_known_on",
+    "last_seen": "last_seen_on",
+}
+"""Roles of the library, and the table's columns."""
+_DAYS = ("started_on", "detected_on", "undone_on", "first_known_on", "last_seen_on")
+_NUMBERS = ("dose", "assignment_probability")
 COLUMNS = (
-    "treatment_id",
-    "platform",
-    "unit_id",
-    "treatment_type",
-    "started_on",
-    "dose",
-    "evidence",
-    "detected_on",
-    "assignment_method",
-    "overlap_group",
-    "first_known_on",
+    *("treatment_id", "platform", "unit_id", "treatment_type", "started_on", "dose", "evidence", "detected_on"),
+    *("visibility", "undone_on", "assignment_method", "assignment_probability", "assignment_test"),
+    *("control_group_id", "randomization_unit", "overlap_group", "first_known_on", "last_seen_on", "standing"),
 )
 
 
-def identify_treatments(changes: pd.DataFrame, confounders: pd.DataFrame, as_of: date) -> pd.DataFrame:
-    """Rows of ``causal.treatments``.
+def identify_treatments(
+    changes: pd.DataFrame, confounders: pd.DataFrame, as_of: date, look_back_days: int
+) -> pd.DataFrame:
+    """Treatments found on one day: change logs first, detected breaks second, reconciled both ways.
 
-    A logged budget change and a detected break of the same unit at most a week apart are one treatment with
-    evidence ``both``. A break that no log explains is a treatment with evidence ``detected``. Changes of one unit
-    and type on one day are one treatment, their doses added. Without a declared experiment every assignment is
-    observational.
+    No stream declares experiments, so that no assignment is randomised. All starts of an account on one day, beyond
+    chance, are a quasi-experiment; what is seen in the data only is observational.
 
     Parameters
     ----------
@@ -41,90 +48,93 @@ def identify_treatments(changes: pd.DataFrame, confounders: pd.DataFrame, as_of:
         ``causal.confounders`` as of the same day.
     as_of : date
         The day itself.
+    look_back_days : int
+        Days that the detectors looked at.
     """
-    logged = _logged(changes)
-    detected = confounders[(confounders["detector"] == "budget_change") & (confounders["event_no"] > 0)]
-    breaks = {
-        unit: list(zip(rows["event_on"].map(pd.Timestamp), rows["estimate"], rows["platform"], strict=True))
-        for unit, rows in detected.groupby("unit_id")
-    }
-    logged["detected_on"] = _matches(logged, breaks)
-    logged["evidence"] = np.where(logged["detected_on"].notna(), "both", "logged")
-    parts = [part for part in (logged, _unlogged(breaks, as_of)) if len(part)]
-    if not parts:
-        return pd.DataFrame(columns=list(COLUMNS))
-    treatments = pd.concat(parts, ignore_index=True)
-    treatments = treatments.sort_values(["unit_id", "started_on", "treatment_type"], ignore_index=True)
-    treatments["assignment_method"] = "observational"
-    treatments["overlap_group"] = _overlap_groups(treatments)
-    treatments["treatment_id"] = [
-        hashlib.sha256(f"{row.unit_id}|{row.treatment_type}|{row.started_on:%Y-%m-%d}".encode()).hexdigest()[:16]
-        for row in treatments.itertuples()
-    ]
-    for name in ("started_on", "detected_on", "first_known_on"):
-        treatments[name] = [None if pd.isna(value) else pd.Timestamp(value).date() for value in treatments[name]]
-    return treatments[list(COLUMNS)]
+    verdicts = confounders[(confounders["detector"] == BUDGET_CHANGE) & (confounders["event_no"] == 0)]
+    tested = verdicts[verdicts["status"].isin(["detected", "not_detected"])]
+    watch = Watch(
+        BUDGET_CHANGE, frozenset(tested["unit_id"]), _first_watched(as_of, look_back_days), pd.Timestamp(as_of)
+    )
+    found = reconcile(_logged(changes), _breaks(confounders), watch)
+    found = found.assign(
+        first_known=found["known"].fillna(pd.Timestamp(as_of)),
+        last_seen=pd.Timestamp(as_of),
+        standing=CURRENT,
+        platform=found["unit"].str.split(":").str[0],
+        id=[_id(*key) for key in zip(found["unit"], found["kind"], found["day"], strict=True)],
+    )
+    found["randomization_unit"] = found["platform"].map({name: roles.assigned_by for name, roles in ROLES.items()})
+    units = pd.concat([verdicts["unit_id"], found["unit"]]).drop_duplicates()
+    assigned = _assignments(found, units, look_back_days)
+    found["assignment_method"] = [entry.method for entry in assigned]
+    found["assignment_probability"] = [entry.probability for entry in assigned]
+    found["assignment_test"] = [entry.test for entry in assigned]
+    found["control_group_id"] = [entry.control_group for entry in assigned]
+    return _to_table(found)
+
+
+def remember_treatments(before: pd.DataFrame, now: pd.DataFrame, as_of: date, look_back_days: int) -> pd.DataFrame:
+    """Rows of ``causal.treatments``: what was found today, and all that was known at the as-of day before.
+
+    Parameters
+    ----------
+    before : DataFrame
+        ``causal.treatments`` as of the newest earlier day that has a partition; empty if there is none.
+    now : DataFrame
+        Of ``identify_treatments``.
+    """
+    return _to_table(remember(_to_roles(before), _to_roles(now), _first_watched(as_of, look_back_days)))
+
+
+def _first_watched(as_of: date, look_back_days: int) -> pd.Timestamp:
+    return pd.Timestamp(as_of - timedelta(days=look_back_days - 1))
 
 
 def _logged(changes: pd.DataFrame) -> pd.DataFrame:
-    keys = ["platform", "unit_id", "treatment_type", "started_on"]
-    rows = changes.rename(columns={"changed_on": "started_on"})
-    rows = rows.assign(
-        started_on=pd.to_datetime(rows["started_on"]), first_known_on=pd.to_datetime(rows["first_known_on"])
-    )
-    grouped = rows.groupby(keys, as_index=False)
-    return grouped.agg(dose=("dose", lambda d: d.sum(min_count=1)), first_known_on=("first_known_on", "min"))
+    names = {"unit_id": "unit", "treatment_type": "kind", "changed_on": "day", "first_known_on": "known"}
+    return changes.rename(columns=names)[["unit", "kind", "day", "dose", "known"]]
 
 
-def _matches(logged: pd.DataFrame, breaks: dict[str, list[tuple]]) -> list[pd.Timestamp]:
-    """Day of the break behind each logged budget change, the nearest pairs first; it is taken out of the list, so that
-    it explains one change only. A break up does not explain a budget cut."""
-    found = [pd.NaT] * len(logged)
-    budgets = [
-        (place, row) for place, row in enumerate(logged.itertuples()) if row.treatment_type == "budget_change"
+def _breaks(confounders: pd.DataFrame) -> pd.DataFrame:
+    events = confounders[(confounders["detector"] == BUDGET_CHANGE) & (confounders["event_no"] > 0)]
+    found = events.rename(columns={"unit_id": "unit", "event_on": "day", "estimate": "dose"})
+    found = found[["unit", "day", "dose"]].astype({"day": "datetime64[ns]", "dose": float})
+    return found.sort_values(["unit", "day"], ignore_index=True)
+
+
+def _id(unit: str, kind: str, day: pd.Timestamp) -> str:
+    return hashlib.sha256(f"{unit}|{kind}|{day:%Y-%m-%d}".encode()).hexdigest()[:16]
+
+
+def _account(units: pd.Series) -> pd.Series:
+    """Platform and account of each unit id."""
+    return units.str.rsplit(":", n=1).str[0]
+
+
+def _assignments(found: pd.DataFrame, units: pd.Series, n_days: int) -> list[Assignment]:
+    logged = found[found["evidence"] != "detected"].assign(account=lambda rows: _account(rows["unit"]))
+    designs: dict[tuple[str, str], Assignment] = {}
+    for (platform, kind), rows in logged.groupby(["platform", "kind"]):
+        accounts = {name for name in _account(units) if name.split(":")[0] == platform}
+        for account, assignment in single_dates(rows, accounts, n_days).items():
+            designs[account, kind] = assignment
+    return [
+        UNLOGGED if evidence == "detected" else designs.get((account, kind), OBSERVATIONAL)
+        for account, kind, evidence in zip(_account(found["unit"]), found["kind"], found["evidence"], strict=True)
     ]
-    pairs = [
-        (abs((entry[0] - row.started_on).days), row.started_on, entry[0], place, entry, row.unit_id)
-        for place, row in budgets
-        for entry in breaks.get(row.unit_id, [])
-        if abs((entry[0] - row.started_on).days) <= MATCH_DAYS and not row.dose * entry[1] < 0
-    ]
-    for _, _, day, place, entry, unit in sorted(pairs, key=lambda pair: pair[:3]):
-        if found[place] is pd.NaT and entry in breaks[unit]:
-            found[place] = day
-            breaks[unit].remove(entry)
-    return found
 
 
-def _unlogged(breaks: dict[str, list[tuple]], as_of: date) -> pd.DataFrame:
-    rows = [
-        {
-            "platform": platform,
-            "unit_id": unit,
-            "treatment_type": "budget_change",
-            "started_on": day,
-            "dose": size,
-            "evidence": "detected",
-            "detected_on": day,
-            "first_known_on": pd.Timestamp(as_of),
-        }
-        for unit, entries in breaks.items()
-        for day, size, platform in entries
-    ]
-    names = ["platform", "unit_id", "treatment_type", "started_on", "dose", "evidence", "detected_on"]
-    frame = pd.DataFrame(rows, columns=[*names, "first_known_on"])
-    dates = {name: "datetime64[ns]" for name in ("started_on", "detected_on", "first_known_on")}
-    return frame.astype({**dates, "dose": float})
+def _to_table(found: pd.DataFrame) -> pd.DataFrame:
+    rows = found.rename(columns=_NAMES)[list(COLUMNS)]
+    for name in _DAYS:
+        rows[name] = [None if pd.isna(value) else pd.Timestamp(value).date() for value in rows[name]]
+    return rows
 
 
-def _overlap_groups(treatments: pd.DataFrame) -> list[str]:
-    """Treatments of one unit that start at most 28 days after the one before share a group."""
-    groups, unit, last, number = [], None, None, 0
-    for row in treatments.itertuples():
-        if row.unit_id != unit:
-            unit, last, number = row.unit_id, None, 0
-        elif row.started_on - last > timedelta(days=OVERLAP_DAYS):
-            number += 1
-        last = row.started_on
-        groups.append(f"{unit}#{number}")
-    return groups
+def _to_roles(rows: pd.DataFrame) -> pd.DataFrame:
+    types = {
+        name: float if name in _NUMBERS else "datetime64[ns]" if name in _DAYS else object for name in COLUMNS
+    }
+    roles = rows.reindex(columns=list(COLUMNS)).astype(types)
+    return roles.rename(columns={column: role for role, column in _NAMES.items()}).reset_index(drop=True)

@@ -53,6 +53,7 @@ def started(*treatments: tuple[str, int], kind: str = "creative_change", evidenc
         platform="meta",
         treatment_type=kind,
         evidence=evidence,
+        standing="current",
     )
 
 
