@@ -372,3 +372,23 @@ def test_a_new_treatment_never_takes_the_id_of_an_old_one() -> None:
     (first,) = held[25]["treatment_id"]
     assert held[27].set_index("started_on")["treatment_id"].to_dict() == {may(10): f"{first}-2", may(12): first}
     assert held[27]["first_known_on"].tolist() == [may(27), may(25)]
+
+
+@pytest.mark.parametrize(
+    ("as_of", "standing"),
+    [(date(2026, 8, 9), "withdrawn"), (date(2026, 8, 10), "lapsed"), (date(2026, 12, 1), "lapsed")],
+)
+def test_a_break_fades_from_view_and_a_withdrawn_one_stays_withdrawn(as_of: date, standing: str) -> None:
+    """Of 120 days to 10 August the first is 13 April; 28 days on it is 11 May."""
+    first = remember_treatments(
+        pd.DataFrame(),
+        identify_treatments(changes(), breaks(("a", may(10), 0.4)), may(25), LOOK_BACK),
+        may(25),
+        LOOK_BACK,
+    )
+    gone = identify_treatments(changes(), breaks(), as_of, LOOK_BACK)
+    later = remember_treatments(first, gone, as_of, LOOK_BACK)
+    assert later["standing"].tolist() == [standing]
+    much_later = date(2027, 3, 1)
+    last = remember_treatments(later, gone, much_later, LOOK_BACK)
+    assert last["standing"].tolist() == [standing]

@@ -11,6 +11,8 @@ import pandas as pd
 from liftos_pipeline.causal.treatments.reconciliation import MATCH_DAYS, groups, matched, undone_on
 
 CURRENT, LAPSED, WITHDRAWN = "current", "lapsed", "withdrawn"
+FADING_DAYS = 28
+"""A break so near to the first day that is watched may go unseen for want of days before it."""
 
 
 def remember(before: pd.DataFrame, now: pd.DataFrame, first_watched: pd.Timestamp) -> pd.DataFrame:
@@ -20,7 +22,8 @@ def remember(before: pd.DataFrame, now: pd.DataFrame, first_watched: pd.Timestam
     before if it starts on the same day, or if either of the two is a detected break of the same unit and kind at most
     ``MATCH_DAYS`` away and not of the other direction: dates of breaks move a little as days come in, and a log may
     arrive after the break was seen. What is known and not found today stays, ``lapsed`` where it lies before the days
-    that are watched now, else ``withdrawn``: the log or the detector no longer has it.
+    that are watched now or in the first ``FADING_DAYS`` of them, else ``withdrawn`` for good unless it is found again: the
+    log or the detector no longer has it.
 
     Parameters
     ----------
@@ -36,15 +39,14 @@ def remember(before: pd.DataFrame, now: pd.DataFrame, first_watched: pd.Timestam
     same = _same(before, now)
     kept = before.drop(index=before.index[sorted(same)])
     known = set(before["id"])
-    found = now.assign(id=[f"{name}-2" if name in known else name for name in now["id"]])
+    found = now.assign(id=[_unused(name, known) for name in now["id"]])
     for old, new in same.items():
         place = found.index[new]
         found.loc[place, "id"] = before["id"].iloc[old]
         found.loc[place, "first_known"] = min(before["first_known"].iloc[old], now["first_known"].iloc[new])
-    is_past = kept["day"] < first_watched
+    is_past = (kept["day"] < first_watched + pd.Timedelta(days=FADING_DAYS)) & (kept["standing"] != WITHDRAWN)
     kept = kept.assign(standing=[LAPSED if past else WITHDRAWN for past in is_past])
-    if len(kept):
-        found = pd.concat([found, kept[found.columns].astype(found.dtypes)], ignore_index=True)
+    found = pd.concat([part for part in (found, kept) if len(part)], ignore_index=True)
     found = found.sort_values(["unit", "day", "kind", "id"], ignore_index=True)
     standing = found["standing"] != WITHDRAWN
     found["undone_on"] = undone_on(found[standing]).reindex(found.index)
@@ -59,11 +61,17 @@ def _same(before: pd.DataFrame, now: pd.DataFrame) -> dict[int, int]:
         was = (before["evidence"] == "detected").to_numpy() == was_detected
         fits = was_detected | (now["evidence"] == "detected").to_numpy()
         taken = set(found.values())
-        old_side = [place for place in np.flatnonzero(was) if place not in found]
-        new_side = [place for place in np.flatnonzero(fits) if place not in taken]
+        old_side = [int(place) for place in np.flatnonzero(was) if place not in found]
+        new_side = [int(place) for place in np.flatnonzero(fits) if place not in taken]
         pairs = matched(_keyed(before, old_side), _keyed(now, new_side), MATCH_DAYS)
         found |= {old_side[old]: new_side[new] for old, new in pairs.items()}
     return found
+
+
+def _unused(name: str, known: set[str]) -> str:
+    while name in known:
+        name += "-2"
+    return name
 
 
 def _keys(rows: pd.DataFrame) -> list[tuple[str, str, pd.Timestamp]]:
