@@ -37,7 +37,8 @@ MOST_PATHS = 100
 class BackDoorPath:
     """A path from treatment to outcome that starts against an arrow and is open if nothing is held fixed.
 
-    ``blocked_by``: its nodes that the minimal set or the calendar hold fixed; empty where none does.
+    ``blocked_by``: its nodes that the minimal set (where none suffices, the union) or the calendar hold fixed; empty where
+    none does.
     """
 
     path: str
@@ -153,8 +154,9 @@ def adjustment_set(graph: CausalGraph, treatment: str, outcome: str) -> Adjustme
     if open_path is None:
         found = smallest_separator(back_door, treatment, outcome, candidates - pure, day_level)
         minimal = frozenset() if found is None else found
+    held = day_level | (minimal if open_path is None else union)
     paths = [
-        BackDoorPath(shown(dag, path), tuple(node for node in path if node in minimal | day_level))
+        BackDoorPath(shown(dag, path), tuple(node for node in path if node in held))
         for path in islice(treks(back_door, treatment, outcome), MOST_PATHS + 1)
     ]
     forbidden = {

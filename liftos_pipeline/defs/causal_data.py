@@ -1,8 +1,15 @@
 """Causal-ready rows and the graph behind each analysis."""
 
+from liftos_pipeline.causal.adjustment import NOT_IDENTIFIED
 from liftos_pipeline.defs.stage import stage_asset
-from liftos_pipeline.schema.results import CAUSAL_GRAPH, CAUSAL_MARKETING_DATA, TREATMENTS
-from liftos_pipeline.stages.graph import graph_edges
+from liftos_pipeline.schema.results import (
+    ADJUSTMENT_SETS,
+    CAUSAL_GRAPH,
+    CAUSAL_MARKETING_DATA,
+    CONFOUNDERS,
+    TREATMENTS,
+)
+from liftos_pipeline.stages.graph import adjustment_rows, first_picture, graph_edges
 from liftos_pipeline.stages.landmarks import PANEL_COLUMNS, causal_rows
 
 causal_marketing_data = stage_asset(
@@ -15,11 +22,23 @@ causal_marketing_data = stage_asset(
     lambda rows: {"treated_rows": float(rows["is_treated"].sum())},
 )
 
+_GRAPH_OF = (CAUSAL_MARKETING_DATA, CONFOUNDERS, TREATMENTS)
 causal_graph = stage_asset(
     CAUSAL_GRAPH,
     "causal_data",
-    [["causal", "causal_marketing_data"]],
-    lambda inputs: [inputs.result(CAUSAL_MARKETING_DATA)],
-    lambda frames, _settings, _as_of: graph_edges(frames[0]),
+    [[table.schema, table.name] for table in _GRAPH_OF],
+    lambda inputs: [inputs.result(table) for table in _GRAPH_OF],
+    lambda frames, _settings, _as_of: graph_edges(*frames),
     ("platform", "treatment_type", "cause", "effect", "cause_role", "adjusted"),
+    picture=first_picture,
+)
+
+adjustment_sets = stage_asset(
+    ADJUSTMENT_SETS,
+    "causal_data",
+    [["causal", "causal_graph"]],
+    lambda inputs: [inputs.result(CAUSAL_GRAPH)],
+    lambda frames, _settings, _as_of: adjustment_rows(frames[0]),
+    ("platform", "treatment_type", "status", "minimal_set", "adjusted_set", "open_path"),
+    lambda rows: {"not_identified": float((rows["status"] == NOT_IDENTIFIED).sum())},
 )

@@ -1,5 +1,6 @@
 """What the UI shows of every asset: owners, column schema, previews. No pipeline logic."""
 
+import base64
 from collections.abc import Mapping
 
 import dagster as dg
@@ -26,6 +27,11 @@ def column_schema(table: Table) -> Mapping[str, object]:
         "dagster/column_schema": dg.TableSchema(columns=columns),
         "dagster/relation_identifier": f"liftos.{table.full_name}",
     }
+
+
+def image(png: bytes) -> dg.MetadataValue:
+    """A picture as Markdown."""
+    return dg.MetadataValue.md(f"![picture](data:image/png;base64,{base64.b64encode(png).decode()})")
 
 
 def preview(rows: pd.DataFrame, columns: tuple[str, ...]) -> dg.MetadataValue:

@@ -12,7 +12,14 @@ from liftos_pipeline.warehouse.publish import publish
 from liftos_pipeline.warehouse.receipts import newest_as_of
 from liftos_pipeline.warehouse.results import replace_table
 
-_RESULTS = ("attribution", "causal_graph", "confounders", "effect_estimates", "external_factors")
+_RESULTS = (
+    "adjustment_sets",
+    "attribution",
+    "causal_graph",
+    "confounders",
+    "effect_estimates",
+    "external_factors",
+)
 
 
 @dg.asset(

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from liftos_pipeline import __version__
 from liftos_pipeline.defs.partitions import daily, one_run
-from liftos_pipeline.defs.presentation import OWNERS, column_schema, preview
+from liftos_pipeline.defs.presentation import OWNERS, column_schema, image, preview
 from liftos_pipeline.defs.resources import HomeResource, as_of_days
 from liftos_pipeline.ingest import Home
 from liftos_pipeline.schema import Table
@@ -58,6 +58,7 @@ def stage_asset(
     shown: tuple[str, ...],
     numbers: Callable[[pd.DataFrame], dict[str, float]] | None = None,
     follow: Callable[[pd.DataFrame, pd.DataFrame, Settings, date], pd.DataFrame] | None = None,
+    picture: Callable[[pd.DataFrame], bytes | None] | None = None,
 ) -> dg.AssetsDefinition:
     """Asset of one result table.
 
@@ -73,6 +74,8 @@ def stage_asset(
         rows -> numeric metadata, plotted over partitions.
     follow : callable, optional
         (rows as of the newest earlier day, computed rows, settings, as-of day) -> rows: for a table that remembers.
+    picture : callable, optional
+        rows of the newest day -> PNG, or None where there is nothing to draw.
     """
 
     @dg.asset(
@@ -102,7 +105,10 @@ def stage_asset(
         for as_of, count in counts.items():
             facts = numbers(written[as_of]) if numbers is not None and count else {}
             context.add_asset_metadata({"dagster/row_count": count, **facts}, partition_key=as_of.isoformat())
-        return dg.MaterializeResult(metadata={"preview": preview(written[max(written)], shown)})
+        newest = written[max(written)]
+        drawn = None if picture is None or len(newest) == 0 else picture(newest)
+        pictures = {} if drawn is None else {"picture": image(drawn)}
+        return dg.MaterializeResult(metadata={"preview": preview(newest, shown), **pictures})
 
     return stage
 

@@ -22,6 +22,7 @@ COVARIATES = (
 
 ANALYSIS_KEY = ["platform", "treatment_type"]
 
+_MISSING, _WINDOW = "_missing", "window_"
 
 _NOT_DATA = ["as_of", *(column.name for column in PROVENANCE)]
 
@@ -78,6 +79,12 @@ def to_panel(rows: pd.DataFrame, outcome: str, propensity: np.ndarray | None = N
     )
 
 
+def adjusted(rows: pd.DataFrame, outcome: str) -> tuple[str, ...]:
+    """Unit covariates that an analysis adjusts for: those that vary, or that only some rows have."""
+    names = [name.removesuffix(_MISSING) for name in covariates(rows, outcome) if not name.startswith(_WINDOW)]
+    return tuple(dict.fromkeys(names))
+
+
 def covariates(rows: pd.DataFrame, outcome: str) -> pd.DataFrame:
     """Unit covariates, the calendar's pull on the unit, and one indicator per window but the first.
 
@@ -91,8 +98,8 @@ def covariates(rows: pd.DataFrame, outcome: str) -> pd.DataFrame:
             continue
         columns[name] = np.where(known, values, values[known].mean())
         if not known.all():
-            columns[f"{name}_missing"] = (~known).astype(float)
+            columns[f"{name}{_MISSING}"] = (~known).astype(float)
     codes, windows = pd.factorize(rows["window_start"], sort=True)
     for number, window in list(enumerate(windows))[1:]:
-        columns[f"window_{window:%Y-%m-%d}"] = (codes == number).astype(float)
+        columns[f"{_WINDOW}{window:%Y-%m-%d}"] = (codes == number).astype(float)
     return pd.DataFrame({name: values for name, values in columns.items() if np.ptp(values) > 0})

@@ -39,11 +39,12 @@ def remember(before: pd.DataFrame, now: pd.DataFrame, first_watched: pd.Timestam
     same = _same(before, now)
     kept = before.drop(index=before.index[sorted(same)])
     known = set(before["id"])
-    found = now.assign(id=[_unused(name, known) for name in now["id"]])
+    ids = [_unused(name, known) for name in now["id"]]
+    first = now["first_known"].to_numpy(copy=True)
     for old, new in same.items():
-        place = found.index[new]
-        found.loc[place, "id"] = before["id"].iloc[old]
-        found.loc[place, "first_known"] = min(before["first_known"].iloc[old], now["first_known"].iloc[new])
+        ids[new] = before["id"].iat[old]
+        first[new] = min(before["first_known"].to_numpy()[old], first[new])
+    found = now.assign(id=ids, first_known=first)
     is_past = (kept["day"] < first_watched + pd.Timedelta(days=FADING_DAYS)) & (kept["standing"] != WITHDRAWN)
     kept = kept.assign(standing=[LAPSED if past else WITHDRAWN for past in is_past])
     found = pd.concat([part for part in (found, kept) if len(part)], ignore_index=True)

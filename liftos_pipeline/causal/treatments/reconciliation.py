@@ -59,9 +59,9 @@ def reconcile(logged: pd.DataFrame, breaks: pd.DataFrame, watch: Watch) -> pd.Da
     """
     changes = _merged(logged)
     taken = _pairs(changes, breaks, watch.kind)
-    changes["detected_on"] = pd.Series(pd.NaT, index=changes.index, dtype="datetime64[ns]")
-    for place, number in taken.items():
-        changes.loc[place, "detected_on"] = breaks["day"].iloc[number]
+    detected_on = np.full(len(changes), np.datetime64("NaT", "ns"))
+    detected_on[list(taken)] = breaks["day"].to_numpy("datetime64[ns]")[list(taken.values())]
+    changes["detected_on"] = detected_on
     changes["evidence"] = np.where(changes["detected_on"].notna(), "both", "logged")
     alone = breaks.drop(index=breaks.index[sorted(taken.values())])[["unit", "day", "dose"]]
     alone = alone.assign(kind=watch.kind, known=pd.NaT, evidence="detected", detected_on=alone["day"])
@@ -84,16 +84,20 @@ def undone_on(treatments: pd.DataFrame) -> pd.Series:
     treatments : DataFrame
         unit, kind, day, dose, sorted by day within unit.
     """
-    found = pd.Series(pd.NaT, index=treatments.index, dtype="datetime64[ns]")
-    dosed = treatments[treatments["dose"].notna()]
-    for _, rows in dosed.groupby(["unit", "kind"], sort=False):
-        doses, days = rows["dose"].to_numpy(), rows["day"].to_numpy()
-        for place in range(len(rows) - 1):
-            left = doses[place] + np.cumsum(doses[place + 1 :])
-            is_undone = left * np.sign(doses[place]) <= UNDONE_SHARE * abs(doses[place])
+    found = np.full(len(treatments), np.datetime64("NaT", "ns"))
+    dose, day = treatments["dose"].to_numpy(), treatments["day"].to_numpy("datetime64[ns]")
+    places: dict[tuple[str, str], list[int]] = {}
+    for dosed in np.flatnonzero(np.isfinite(dose)):
+        key = (treatments["unit"].iat[dosed], treatments["kind"].iat[dosed])
+        places.setdefault(key, []).append(int(dosed))
+    for mine in places.values():
+        for number, place in enumerate(mine[:-1]):
+            later = mine[number + 1 :]
+            left = dose[place] + np.cumsum(dose[later])
+            is_undone = left * np.sign(dose[place]) <= UNDONE_SHARE * abs(dose[place])
             if is_undone.any():
-                found[rows.index[place]] = days[place + 1 + int(is_undone.argmax())]
-    return found
+                found[place] = day[later[int(is_undone.argmax())]]
+    return pd.Series(found, index=treatments.index)
 
 
 def groups(units: Sequence[str] | pd.Series, days: pd.Series) -> list[str]:
@@ -147,8 +151,8 @@ def matched(left: pd.DataFrame, right: pd.DataFrame, most_days: int = MATCH_DAYS
 
 def _merged(logged: pd.DataFrame) -> pd.DataFrame:
     rows = logged.astype({"day": "datetime64[ns]", "known": "datetime64[ns]", "dose": float})
-    grouped = rows.groupby(["unit", "kind", "day"], as_index=False)
-    return grouped.agg(dose=("dose", lambda dose: dose.sum(min_count=1)), known=("known", "min"))
+    grouped = rows.groupby(["unit", "kind", "day"])
+    return pd.DataFrame({"dose": grouped["dose"].sum(min_count=1), "known": grouped["known"].min()}).reset_index()
 
 
 def _pairs(changes: pd.DataFrame, breaks: pd.DataFrame, kind: str) -> dict[int, int]:
