@@ -198,18 +198,18 @@ def test_empty_inputs_leave_the_tables_columns(logged: pd.DataFrame, found: pd.D
 @pytest.mark.parametrize(
     ("day", "dose", "visibility"),
     [
-        ("2026-05-10", 0.40, "unseen"),
-        ("2026-05-10", -0.40, "unseen"),
-        ("2026-05-10", 0.39, "small"),
+        ("2026-05-10", 0.50, "unseen"),
+        ("2026-05-10", -0.50, "unseen"),
+        ("2026-05-10", 0.49, "small"),
         ("2026-05-10", NO_DOSE, "small"),
-        ("2026-05-18", 0.9, "unseen"),
-        ("2026-05-19", 0.9, "out_of_view"),
-        ("2026-02-15", 0.9, "unseen"),
-        ("2026-02-14", 0.9, "out_of_view"),
+        ("2026-05-11", 0.9, "unseen"),
+        ("2026-05-12", 0.9, "out_of_view"),
+        ("2026-02-22", 0.9, "unseen"),
+        ("2026-02-21", 0.9, "out_of_view"),
     ],
 )
 def test_a_logged_step_that_should_have_been_seen_is_called_unseen(day: str, dose: float, visibility: str) -> None:
-    """Watched are the 120 days to 31 May, 1 February to 31 May; a step needs 14 of them on either side."""
+    """Watched are the 120 days to 31 May, 1 February to 31 May; a step needs 21 of them on either side."""
     (row,) = identify(changes(("a", "budget", day, dose)), breaks()).to_dict("records")
     assert (row["evidence"], row["visibility"]) == ("logged", visibility)
 
@@ -217,10 +217,10 @@ def test_a_logged_step_that_should_have_been_seen_is_called_unseen(day: str, dos
 def test_what_nobody_tests_and_what_stands_close_to_another_change_is_not_called_unseen() -> None:
     logged = changes(
         ("a", "creative", "2026-05-10", NO_DOSE),
-        ("b", "budget", "2026-05-01", 0.9),
-        ("b", "budget", "2026-05-15", 0.9),
-        ("c", "budget", "2026-04-20", 0.9),
-        ("c", "budget", "2026-05-05", 0.9),
+        ("b", "budget", "2026-04-15", 0.9),
+        ("b", "budget", "2026-05-06", 0.9),
+        ("c", "budget", "2026-04-12", 0.9),
+        ("c", "budget", "2026-05-04", 0.9),
         ("d", "budget", "2026-05-10", 0.9),
     )
     rows = identify(logged, breaks())
@@ -228,7 +228,7 @@ def test_what_nobody_tests_and_what_stands_close_to_another_change_is_not_called
     assert rows["visibility"].tolist() == expected
     untested = breaks().assign(status="undetermined")
     assert set(identify(logged, untested)["visibility"]) == {"not_watched"}
-    assert identify(logged, breaks(("b", may(1), 0.9)))["visibility"].tolist()[1] == "seen"
+    assert identify(logged, breaks(("b", date(2026, 4, 16), 0.9)))["visibility"].tolist()[1] == "seen"
 
 
 def test_a_change_that_is_taken_back_says_since_when() -> None:

@@ -15,10 +15,10 @@ MATCH_DAYS = 7
 """A break at most so far from a logged change is that change."""
 GROUP_DAYS = 28
 """Treatments of one unit that start at most so many days after the one before share a group."""
-EDGE_DAYS = 14
+EDGE_DAYS = 21
 """A step nearer to an end of what is watched leaves too little to date it by."""
-SURE_SIZE = 0.40
-"""Steps of so many log points are seen in at least 95 of 100 cases; smaller ones may be missed."""
+SURE_SIZE = 0.50
+"""Steps of so many log points are seen in at least 95 of 100 cases (``liftos benchmark``); smaller ones may be missed."""
 UNDONE_SHARE = 0.15
 """A later step that takes back all but so much of an earlier one switches it off."""
 
