@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from liftos_pipeline.benchmarks import detect_treatments
 from liftos_pipeline.benchmarks.operating_points import Scenarios
 
-SCENARIOS: dict[str, Scenarios] = {}
+SCENARIOS: dict[str, Scenarios] = {
+    detect_treatments.DETECTOR: detect_treatments.cells,
+}

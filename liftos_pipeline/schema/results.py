@@ -88,7 +88,8 @@ TREATMENTS = _result(
     (
         "standing",
         "VARCHAR",
-        "current; lapsed: before the look-back window; withdrawn: neither log nor detector has it any more.",
+        "current; unexplained: a break that the log, which was pulled, does not explain, no treatment; lapsed: before the "
+        "look-back window; withdrawn: neither log nor detector has it any more.",
         False,
     ),
 )

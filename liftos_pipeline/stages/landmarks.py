@@ -83,7 +83,7 @@ def _starts(grid: Grid, treatments: pd.DataFrame) -> dict[str, _Starts]:
     starts = {}
     for kind in TREATMENT_TYPES:
         known = treatments[(treatments["treatment_type"] == kind) & (treatments["platform"] == grid.platform)]
-        known = known[known["standing"] != "withdrawn"]
+        known = known[known["standing"].isin(["current", "lapsed"])]
         logged = known[known["evidence"] != "detected"]
         known = logged if len(logged) else known
         unit = pd.Index(grid.units).get_indexer(known["unit_id"])

@@ -8,8 +8,8 @@ from datetime import date, timedelta
 import pandas as pd
 
 from liftos_pipeline.causal.treatments.assignment import OBSERVATIONAL, UNLOGGED, Assignment, single_dates
-from liftos_pipeline.causal.treatments.memory import CURRENT, remember
-from liftos_pipeline.causal.treatments.reconciliation import Watch, reconcile
+from liftos_pipeline.causal.treatments.memory import remember
+from liftos_pipeline.causal.treatments.reconciliation import MATCH_DAYS, Watch, reconcile
 from liftos_pipeline.stages.confounders import BUDGET_CHANGE
 from liftos_pipeline.stages.roles import ROLES
 
@@ -33,7 +33,7 @@ COLUMNS = (
 
 
 def identify_treatments(
-    changes: pd.DataFrame, confounders: pd.DataFrame, as_of: date, look_back_days: int
+    changes: pd.DataFrame, confounders: pd.DataFrame, log_days: pd.DataFrame, as_of: date, look_back_days: int
 ) -> pd.DataFrame:
     """Treatments found on one day: change logs first, detected breaks second, reconciled both ways.
 
@@ -46,6 +46,9 @@ def identify_treatments(
         platform, unit_id, treatment_type, changed_on, dose, first_known_on: the change logs as of the day.
     confounders : DataFrame
         ``causal.confounders`` as of the same day.
+    log_days : DataFrame
+        platform, account_id, date_day: days whose change log was pulled. A break on such days that the log does not
+        explain is kept for people to look at and is no treatment.
     as_of : date
         The day itself.
     look_back_days : int
@@ -56,11 +59,12 @@ def identify_treatments(
     watch = Watch(
         BUDGET_CHANGE, frozenset(tested["unit_id"]), _first_watched(as_of, look_back_days), pd.Timestamp(as_of)
     )
-    found = reconcile(_logged(changes), _breaks(confounders), watch)
+    breaks = _breaks(confounders)
+    breaks["is_covered"] = _covered(breaks, log_days, watch)
+    found = reconcile(_logged(changes), breaks, watch)
     found = found.assign(
         first_known=found["known"].fillna(pd.Timestamp(as_of)),
         last_seen=pd.Timestamp(as_of),
-        standing=CURRENT,
         platform=found["unit"].str.split(":").str[0],
         id=[_id(*key) for key in zip(found["unit"], found["kind"], found["day"], strict=True)],
     )
@@ -101,6 +105,17 @@ def _breaks(confounders: pd.DataFrame) -> pd.DataFrame:
     found = events.rename(columns={"unit_id": "unit", "event_on": "day", "estimate": "dose"})
     found = found[["unit", "day", "dose"]].astype({"day": "datetime64[ns]", "dose": float})
     return found.sort_values(["unit", "day"], ignore_index=True)
+
+
+def _covered(breaks: pd.DataFrame, log_days: pd.DataFrame, watch: Watch) -> list[bool]:
+    """Whether the log was pulled for all watched days on which a change behind the break may have been made."""
+    accounts = log_days["platform"] + ":" + log_days["account_id"]
+    pulled = set(zip(accounts, pd.to_datetime(log_days["date_day"]), strict=True))
+    reach = [pd.Timedelta(days=number) for number in range(-MATCH_DAYS, MATCH_DAYS + 1)]
+    return [
+        all((account, day + apart) in pulled for apart in reach if watch.first <= day + apart <= watch.last)
+        for account, day in zip(_account(breaks["unit"]), breaks["day"], strict=True)
+    ]
 
 
 def _id(unit: str, kind: str, day: pd.Timestamp) -> str:

@@ -12,6 +12,7 @@ from liftos_pipeline.stages.treatments import identify_treatments, remember_trea
 
 AS_OF = date(2026, 5, 31)
 LOOK_BACK = 120
+NO_LOG = pd.DataFrame({"platform": [], "account_id": [], "date_day": []}, dtype=object)
 NO_DOSE = float("nan")
 Change = tuple[str, str, str, float]
 
@@ -46,7 +47,7 @@ def breaks(*found: tuple[str, date, float]) -> pd.DataFrame:
 
 def identify(logged: pd.DataFrame, found: pd.DataFrame, as_of: date = AS_OF) -> pd.DataFrame:
     """Treatments of one day, units by their last word."""
-    rows = identify_treatments(logged, found, as_of, LOOK_BACK)
+    rows = identify_treatments(logged, found, NO_LOG, as_of, LOOK_BACK)
     return rows.assign(unit_id=rows["unit_id"].str.removeprefix("meta:1:"))
 
 
@@ -254,7 +255,9 @@ def test_all_starts_of_an_account_on_one_day_are_a_quasi_experiment() -> None:
     first = changes(*one_date)
     elsewhere = changes(("x", "budget", "2026-05-09", 0.5), ("y", "budget", "2026-05-02", 0.5))
     elsewhere["unit_id"] = elsewhere["unit_id"].str.replace("meta:1:", "meta:2:")
-    rows = identify_treatments(pd.concat([first, elsewhere]), breaks(("b", may(25), 0.5)), AS_OF, LOOK_BACK)
+    rows = identify_treatments(
+        pd.concat([first, elsewhere]), breaks(("b", may(25), 0.5)), NO_LOG, AS_OF, LOOK_BACK
+    )
     methods = rows.set_index(["unit_id", "evidence"])["assignment_method"].to_dict()
     assert methods == {
         ("meta:1:a", "logged"): "quasi_experimental",
@@ -270,18 +273,20 @@ def test_all_starts_of_an_account_on_one_day_are_a_quasi_experiment() -> None:
     assert rows["assignment_probability"].isna().all() and set(rows["randomization_unit"]) == {"campaign"}
     same_day = elsewhere.assign(changed_on=pd.Timestamp(may(1)))
     assert set(
-        identify_treatments(pd.concat([first, same_day]), breaks(), AS_OF, LOOK_BACK)["assignment_method"]
+        identify_treatments(pd.concat([first, same_day]), breaks(), NO_LOG, AS_OF, LOOK_BACK)["assignment_method"]
     ) == {"observational"}
     assert set(identify(first, breaks())["assignment_method"]) == {"observational"}
     two = pd.concat([changes(*one_date[:2]), elsewhere])
-    assert set(identify_treatments(two, breaks(), AS_OF, LOOK_BACK)["assignment_method"]) == {"observational"}
+    assert set(identify_treatments(two, breaks(), NO_LOG, AS_OF, LOOK_BACK)["assignment_method"]) == {
+        "observational"
+    }
 
 
 def remembered(days: dict[int, tuple[pd.DataFrame, pd.DataFrame]]) -> dict[int, pd.DataFrame]:
     """What the table holds as of each day of May, one day after another."""
     before, held = pd.DataFrame(), {}
     for number, (logged, found) in days.items():
-        now = identify_treatments(logged, found, may(number), LOOK_BACK)
+        now = identify_treatments(logged, found, NO_LOG, may(number), LOOK_BACK)
         before = held[number] = remember_treatments(before, now, may(number), LOOK_BACK)
     return held
 
@@ -337,13 +342,13 @@ def test_remembering_twice_changes_nothing_and_reads_the_table_as_it_is_stored()
     found = breaks(("a", may(2), 0.4), ("c", may(9), 0.3))
     held = remembered({25: (logged, found), 26: (logged, found)})
     again = remember_treatments(
-        held[25], identify_treatments(logged, found, may(26), LOOK_BACK), may(26), LOOK_BACK
+        held[25], identify_treatments(logged, found, NO_LOG, may(26), LOOK_BACK), may(26), LOOK_BACK
     )
     pd.testing.assert_frame_equal(again, held[26])
     stored = held[25].astype({name: "datetime64[us]" for name in held[25].columns if name.endswith("_on")})
     from_store = remember_treatments(
         stored.assign(as_of=may(25), run_id="x"),
-        identify_treatments(logged, found, may(26), LOOK_BACK),
+        identify_treatments(logged, found, NO_LOG, may(26), LOOK_BACK),
         may(26),
         LOOK_BACK,
     )
@@ -382,13 +387,54 @@ def test_a_break_fades_from_view_and_a_withdrawn_one_stays_withdrawn(as_of: date
     """Of 120 days to 10 August the first is 13 April; 28 days on it is 11 May."""
     first = remember_treatments(
         pd.DataFrame(),
-        identify_treatments(changes(), breaks(("a", may(10), 0.4)), may(25), LOOK_BACK),
+        identify_treatments(changes(), breaks(("a", may(10), 0.4)), NO_LOG, may(25), LOOK_BACK),
         may(25),
         LOOK_BACK,
     )
-    gone = identify_treatments(changes(), breaks(), as_of, LOOK_BACK)
+    gone = identify_treatments(changes(), breaks(), NO_LOG, as_of, LOOK_BACK)
     later = remember_treatments(first, gone, as_of, LOOK_BACK)
     assert later["standing"].tolist() == [standing]
     much_later = date(2027, 3, 1)
     last = remember_treatments(later, gone, much_later, LOOK_BACK)
     assert last["standing"].tolist() == [standing]
+
+
+def pulled(first: date, last: date, account: str = "1") -> pd.DataFrame:
+    days = pd.date_range(first, last)
+    return pd.DataFrame({"platform": "meta", "account_id": account, "date_day": days})
+
+
+@pytest.mark.parametrize(
+    ("log_days", "standing"),
+    [
+        (pulled(may(3), may(17)), "unexplained"),
+        (pulled(may(4), may(17)), "current"),
+        (pulled(may(3), may(16)), "current"),
+        (pulled(may(3), may(17), "2"), "current"),
+        (pulled(may(3), may(17)).assign(platform="google_ads"), "current"),
+    ],
+)
+def test_a_break_that_a_pulled_log_does_not_explain_is_no_treatment(log_days: pd.DataFrame, standing: str) -> None:
+    found = breaks(("a", may(10), 0.4))
+    (row,) = identify_treatments(changes(), found, log_days, AS_OF, LOOK_BACK).to_dict("records")
+    assert (row["evidence"], row["standing"]) == ("detected", standing)
+    logged = changes(("a", "budget", "2026-05-11", 0.4))
+    (row,) = identify_treatments(logged, found, log_days, AS_OF, LOOK_BACK).to_dict("records")
+    assert (row["evidence"], row["standing"]) == ("both", "current")
+
+
+def test_near_the_newest_day_the_log_is_asked_for_no_day_to_come() -> None:
+    found = breaks(("a", may(28), 0.4))
+    rows = identify_treatments(changes(), found, pulled(may(21), AS_OF), AS_OF, LOOK_BACK)
+    assert rows["standing"].tolist() == ["unexplained"]
+
+
+def test_what_is_unexplained_takes_nothing_back_and_never_becomes_a_treatment_by_fading() -> None:
+    logged = changes(("a", "budget", "2026-04-20", 0.4))
+    found = breaks(("a", may(10), -0.4))
+    now = identify_treatments(logged, found, pulled(may(1), AS_OF), AS_OF, LOOK_BACK)
+    assert now["undone_on"].isna().all()
+    later = date(2026, 9, 1)
+    gone = identify_treatments(logged, breaks(), pulled(may(1), later), later, LOOK_BACK)
+    assert remember_treatments(now, gone, later, LOOK_BACK)["standing"].tolist() == ["current", "unexplained"]
+    assert identify(logged, found)["undone_on"].tolist()[0] == may(10)

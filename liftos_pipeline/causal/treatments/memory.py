@@ -1,6 +1,6 @@
 """The append-only log of treatments: what was known before goes on being known.
 
-Tables have the columns that ``reconcile`` returns and ``id``, ``first_known``, ``last_seen``, ``standing``.
+Tables have the columns that ``reconcile`` returns and ``id``, ``first_known``, ``last_seen``.
 """
 
 from __future__ import annotations
@@ -8,9 +8,16 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from liftos_pipeline.causal.treatments.reconciliation import MATCH_DAYS, groups, matched, undone_on
+from liftos_pipeline.causal.treatments.reconciliation import (
+    CURRENT,
+    MATCH_DAYS,
+    UNEXPLAINED,
+    groups,
+    matched,
+    undone_on,
+)
 
-CURRENT, LAPSED, WITHDRAWN = "current", "lapsed", "withdrawn"
+LAPSED, WITHDRAWN = "lapsed", "withdrawn"
 FADING_DAYS = 28
 """A break so near to the first day that is watched may go unseen for want of days before it."""
 
@@ -30,7 +37,7 @@ def remember(before: pd.DataFrame, now: pd.DataFrame, first_watched: pd.Timestam
     before : DataFrame
         What was remembered at an earlier day; may be empty.
     now : DataFrame
-        Of ``reconcile``, with id, first_known and last_seen of today and standing ``current``.
+        Of ``reconcile``, with id, first_known and last_seen of today.
     first_watched : Timestamp
         First day of the look-back window of today.
     """
@@ -45,12 +52,13 @@ def remember(before: pd.DataFrame, now: pd.DataFrame, first_watched: pd.Timestam
         ids[new] = before["id"].iat[old]
         first[new] = min(before["first_known"].to_numpy()[old], first[new])
     found = now.assign(id=ids, first_known=first)
-    is_past = (kept["day"] < first_watched + pd.Timedelta(days=FADING_DAYS)) & (kept["standing"] != WITHDRAWN)
-    kept = kept.assign(standing=[LAPSED if past else WITHDRAWN for past in is_past])
+    is_past = kept["day"] < first_watched + pd.Timedelta(days=FADING_DAYS)
+    faded = kept["standing"].replace({CURRENT: LAPSED})
+    kept = kept.assign(standing=faded.where(is_past, WITHDRAWN))
     found = pd.concat([part for part in (found, kept) if len(part)], ignore_index=True)
     found = found.sort_values(["unit", "day", "kind", "id"], ignore_index=True)
-    standing = found["standing"] != WITHDRAWN
-    found["undone_on"] = undone_on(found[standing]).reindex(found.index)
+    is_treatment = ~found["standing"].isin([WITHDRAWN, UNEXPLAINED])
+    found["undone_on"] = undone_on(found[is_treatment]).reindex(found.index)
     return found.assign(group=groups(found["unit"], found["day"]))
 
 

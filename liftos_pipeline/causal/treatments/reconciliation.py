@@ -23,6 +23,9 @@ UNDONE_SHARE = 0.15
 """A later step that takes back all but so much of an earlier one switches it off."""
 
 
+CURRENT, UNEXPLAINED = "current", "unexplained"
+
+
 @dataclass(frozen=True)
 class Watch:
     """Where breaks of one kind were looked for: ``units`` that were tested, from day ``first`` to day ``last``."""
@@ -45,17 +48,19 @@ def reconcile(logged: pd.DataFrame, breaks: pd.DataFrame, watch: Watch) -> pd.Da
     logged : DataFrame
         unit, kind, day, dose (log points; NaN where the kind has none or it is not known), known.
     breaks : DataFrame
-        unit, day, dose: detected steps of the watched kind.
+        unit, day, dose, is_covered: detected steps of the watched kind, and whether the log of their days was pulled.
     watch : Watch
 
     Returns
     -------
     DataFrame
         unit, kind, day, dose, known (NaT for breaks without a log), evidence (both, logged, detected), detected_on,
-        visibility, undone_on, group; by unit, day and kind. ``visibility`` of a logged change without a break says
-        whether one should have been seen: ``unseen``, or why not: ``not_watched`` (kind or unit without a test),
-        ``out_of_view`` (outside the days that were watched, or at their edge), ``small`` (below ``SURE_SIZE``, or of
-        unknown size), ``crowded`` (another change of the unit within ``EDGE_DAYS``). All others are ``seen``.
+        visibility, standing, undone_on, group; by unit, day and kind. ``standing`` is ``current``, or ``unexplained``: a
+        break although the log was pulled and knows of no change, which is no treatment. ``visibility`` of a logged change
+        without a break says whether one should have been seen: ``unseen``, or why not: ``not_watched`` (kind or unit
+        without a test), ``out_of_view`` (outside the days that were watched, or at their edge), ``small`` (below
+        ``SURE_SIZE``, or of unknown size), ``crowded`` (another change of the unit within ``EDGE_DAYS``). All others are
+        ``seen``.
     """
     changes = _merged(logged)
     taken = _pairs(changes, breaks, watch.kind)
@@ -63,14 +68,22 @@ def reconcile(logged: pd.DataFrame, breaks: pd.DataFrame, watch: Watch) -> pd.Da
     detected_on[list(taken)] = breaks["day"].to_numpy("datetime64[ns]")[list(taken.values())]
     changes["detected_on"] = detected_on
     changes["evidence"] = np.where(changes["detected_on"].notna(), "both", "logged")
-    alone = breaks.drop(index=breaks.index[sorted(taken.values())])[["unit", "day", "dose"]]
-    alone = alone.assign(kind=watch.kind, known=pd.NaT, evidence="detected", detected_on=alone["day"])
+    changes["standing"] = CURRENT
+    alone = breaks.drop(index=breaks.index[sorted(taken.values())])
+    alone = alone[["unit", "day", "dose"]].assign(
+        kind=watch.kind,
+        known=pd.NaT,
+        evidence="detected",
+        detected_on=alone["day"],
+        standing=np.where(alone["is_covered"], UNEXPLAINED, CURRENT),
+    )
     parts = [part for part in (changes, alone) if len(part)]
     found = pd.concat(parts, ignore_index=True) if parts else changes
     found = found.astype({"known": "datetime64[ns]", "dose": float})
     found = found.sort_values(["unit", "day", "kind"], ignore_index=True)
+    undone = undone_on(found[found["standing"] == CURRENT]).reindex(found.index)
     return found.assign(
-        visibility=_visibility(found, watch), undone_on=undone_on(found), group=groups(found["unit"], found["day"])
+        visibility=_visibility(found, watch), undone_on=undone, group=groups(found["unit"], found["day"])
     )
 
 
