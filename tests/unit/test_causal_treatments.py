@@ -1,0 +1,167 @@
+"""How a treatment was assigned: the hazard against Cox's model elsewhere, cutoffs, declared experiments."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from liftos_pipeline.causal.inference.wald import WaldTest
+from liftos_pipeline.causal.treatments.adoption_hazard import HazardTest, adoption_hazard
+from liftos_pipeline.causal.treatments.assignment import Experiment, of_cutoff, of_experiment, single_dates
+from liftos_pipeline.causal.treatments.cutoff import Cutoff, cutoff_design
+from liftos_pipeline.errors import LiftosError
+
+HAZARD_SEEDS = range(300)
+CUTOFF_SEEDS = range(400)
+
+
+def adoptions(seed: int, gamma: float, n_units: int = 300, n_days: int = 20) -> tuple[np.ndarray, ...]:
+    """Unit-days at risk: covariates, day, unit, whether the unit starts."""
+    rng = np.random.default_rng(seed)
+    fixed = rng.normal(size=(n_units, 1, 2)) + 0.5 * rng.normal(size=(n_units, n_days, 2))
+    hazard = 0.04 * np.exp(gamma * fixed[:, :, 0] / math.sqrt(1.25) + 0.5 * np.sin(np.arange(n_days)))
+    hit = rng.random((n_units, n_days)) < hazard
+    first = np.where(hit.any(axis=1), hit.argmax(axis=1), n_days)
+    unit, day = np.nonzero(np.arange(n_days) <= first[:, None])
+    return fixed[unit, day], day, unit, first[unit] == day
+
+
+def test_the_hazard_equals_coxs_model_with_breslows_ties() -> None:
+    from statsmodels.duration.hazard_regression import PHReg
+
+    x, day, unit, adopts = adoptions(1, 0.5, n_units=120)
+    found = adoption_hazard(x, day, unit, adopts)
+    z = (x - x.mean(axis=0)) / x.std(axis=0)
+    witness = PHReg(day + 1.0, z, status=adopts.astype(int), entry=day + 0.5, ties="breslow").fit()
+    np.testing.assert_allclose(found.log_hazard, witness.params, rtol=1e-6)
+    assert found.n_adopters == adopts.sum()
+    assert found.wald.statistic == pytest.approx(by_hand(z, day, unit, adopts, found.log_hazard))
+
+
+def by_hand(z: np.ndarray, day: np.ndarray, unit: np.ndarray, adopts: np.ndarray, beta: np.ndarray) -> float:
+    """Wald statistic with Lin and Wei's covariance, row by row."""
+    information, scores = np.zeros((2, 2)), np.zeros((unit.max() + 1, 2))
+    for today in np.unique(day):
+        rows = np.flatnonzero(day == today)
+        risk = np.exp(z[rows] @ beta)
+        mean = risk @ z[rows] / risk.sum()
+        for row, weight in zip(rows, risk * adopts[rows].sum() / risk.sum(), strict=True):
+            information += weight * np.outer(z[row] - mean, z[row] - mean)
+            scores[unit[row]] += (adopts[row] - weight) * (z[row] - mean)
+    bread = np.linalg.inv(information)
+    return float(beta @ np.linalg.solve(bread @ (scores.T @ scores) @ bread, beta))
+
+
+def test_the_hazard_test_keeps_its_level_and_its_announced_power() -> None:
+    silent = [adoption_hazard(*adoptions(seed, 0.0)) for seed in HAZARD_SEEDS]
+    size = np.mean([found.wald.p_value <= 0.05 for found in silent])
+    assert abs(size - 0.05) < 3 * math.sqrt(0.05 * 0.95 / len(HAZARD_SEEDS))
+    moved = [adoption_hazard(*adoptions(1_000 + seed, 0.2)) for seed in HAZARD_SEEDS]
+    announced = np.mean([found.power for found in moved])
+    seen = np.mean([found.wald.p_value <= 0.05 for found in moved])
+    assert abs(seen - announced) < 3 * math.sqrt(announced * (1 - announced) / len(HAZARD_SEEDS))
+
+
+def test_wrong_calls_of_the_hazard() -> None:
+    x, day, unit, adopts = adoptions(1, 0.0)
+    with pytest.raises(LiftosError, match="2 of them constant"):
+        adoption_hazard(np.ones_like(x), day, unit, adopts)
+    with pytest.raises(LiftosError, match="0 adopters, 2 covariates"):
+        adoption_hazard(x, day, unit, np.zeros_like(adopts))
+    with pytest.raises(LiftosError, match="a likelihood with a maximum"):
+        adoption_hazard(adopts[:, None].astype(float), day, unit, adopts)
+
+
+def hazard(p_value: float, power: float) -> HazardTest:
+    return HazardTest(np.zeros(1), WaldTest(1.0, 1, math.inf, p_value), 500, power, 0.05, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("test", "method", "probability", "told"),
+    [
+        (hazard(0.4, 0.9), "randomized", 0.5, "power 0.90 at 0.2"),
+        (hazard(0.4, 0.7), "quasi_experimental", None, "too little power to confirm it"),
+        (hazard(0.01, 0.9), "observational", None, "adoption follows covariates"),
+        (None, "quasi_experimental", None, "nothing to test it by"),
+    ],
+)
+def test_a_declared_experiment_is_randomised_if_the_test_could_have_said_otherwise(
+    test: HazardTest | None, method: str, probability: float | None, told: str
+) -> None:
+    found = of_experiment(Experiment("exp-1", 0.5, "arm-b"), test)
+    assert (found.method, found.probability) == (method, probability)
+    assert told in found.test and "exp-1" in found.test
+    assert found.control_group == (None if method == "observational" else "arm-b")
+
+
+def cutoff_world(seed: int, jump: float, crowding: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    running = rng.uniform(-1, 1, 400)
+    moved = (running < 0) & (running > -0.1) & (rng.random(400) < crowding)
+    running = np.where(moved, -running, running)
+    return running + 5.0, rng.random(400) < 0.3 + 0.1 * running + jump * (running >= 0)
+
+
+def test_a_cutoff_is_found_and_neither_a_slope_nor_crowding_is_one() -> None:
+    def share(jump: float, crowding: float = 0.0) -> float:
+        worlds = (cutoff_world(seed, jump, crowding) for seed in CUTOFF_SEEDS)
+        return float(np.mean([cutoff_design(*world, 5.0, 1.0).is_design for world in worlds]))
+
+    assert share(0.0) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / len(CUTOFF_SEEDS))
+    assert share(0.5) > 0.9
+    assert share(0.5, crowding=1.0) < 0.1
+
+
+def test_the_jump_is_unbiased_and_its_error_is_that_of_repetition() -> None:
+    found = [cutoff_design(*cutoff_world(seed, 0.4), 5.0, 1.0) for seed in CUTOFF_SEEDS]
+    jumps = np.array([f.jump for f in found])
+    assert abs(jumps.mean() - 0.4) < 3 * jumps.std() / math.sqrt(len(jumps))
+    assert np.mean([f.std_error for f in found]) == pytest.approx(jumps.std(), rel=0.12)
+    exact = cutoff_design(np.arange(100.0), np.arange(100.0) >= 50, 50.0, 50.0)
+    assert (exact.jump, exact.std_error, exact.jump_p, exact.density_p) == (
+        1.0,
+        pytest.approx(0, abs=1e-9),
+        0.0,
+        1.0,
+    )
+    assert (exact.n_below, exact.n_above) == (50, 50)
+
+
+def test_a_cutoff_with_too_few_units_is_refused() -> None:
+    with pytest.raises(LiftosError, match="19 below, 21 above"):
+        cutoff_design(np.arange(40.0), np.arange(40) > 19, 19.0, 40.0)
+    with pytest.raises(LiftosError, match="not all at one value"):
+        cutoff_design(np.r_[np.zeros(30), np.arange(1.0, 31.0)], np.arange(60) > 30, 1.0, 40.0)
+
+
+def test_what_a_cutoff_says() -> None:
+    good = of_cutoff(Cutoff(0.5, 0.1, 1e-6, 0.4, 50, 60, 0.05))
+    assert (good.method, good.control_group) == ("quasi_experimental", "below the cutoff")
+    for bad in (Cutoff(0.1, 0.01, 1e-6, 0.4, 50, 60, 0.05), Cutoff(0.5, 0.3, 0.1, 0.4, 50, 60, 0.05)):
+        assert of_cutoff(bad).method == "observational"
+    assert of_cutoff(Cutoff(0.5, 0.1, 1e-6, 0.04, 50, 60, 0.05)).method == "observational"
+    assert "density p = 0.4, 50 units below and 60 above" in good.test
+
+
+def starts(*rows: tuple[str, str, str]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=["account", "unit", "day"])
+    return frame.assign(day=pd.to_datetime(frame["day"]))
+
+
+def test_single_dates_need_an_account_to_compare_with_and_more_units_than_chance_explains() -> None:
+    three = [("a", unit, "2026-05-01") for unit in "xyz"]
+    assert set(single_dates(starts(*three), ["a", "b"], 120)) == {"a"}
+    assert single_dates(starts(*three), ["a"], 120) == {}
+    assert single_dates(starts(*three[:2]), ["a", "b"], 120) == {}
+    assert single_dates(starts(*three), ["a", *map(str, range(200))], 120) == {}
+    assert single_dates(starts(*three, ("a", "w", "2026-05-02")), ["a", "b"], 120) == {}
+    again = starts(*three, ("a", "x", "2026-05-20"))
+    assert set(single_dates(again, ["a", "b"], 120)) == {"a"}
+    both = starts(*three, *(("b", unit, "2026-05-01") for unit in "uvw"))
+    assert single_dates(both, ["a", "b"], 120) == {}
+    assert set(single_dates(both, ["a", "b", "c"], 120)) == {"a", "b"}
+    apart = starts(*three, *(("b", unit, "2026-05-02") for unit in "uvw"))
+    assert set(single_dates(apart, ["a", "b"], 120)) == {"a", "b"}
