@@ -68,7 +68,7 @@ def _layout(graph: CausalGraph, derived: Adjustment) -> tuple[dict[str, Place], 
     middle = sorted(rest, key=lambda name: (graph.roles[name] != "calendar", name not in causes))
     below = sorted(after - set(latent), key=lambda name: (name not in causes, name))
     top = -(-len(factors) // _PER_ROW)
-    n_rows = top + len(middle) + 1 + len(below)
+    n_rows = top + max(len(middle) + 1, len(latent)) + len(below)
     height = _TOP + _BOTTOM + n_rows * _ROW
 
     def level(row: float) -> float:
@@ -83,10 +83,7 @@ def _layout(graph: CausalGraph, derived: Adjustment) -> tuple[dict[str, Place], 
             places[name] = (_CENTRE, level(top + number))
     places[ends[0]], places[ends[1]] = ((x, level(top + len(middle))) for x in (_LEFT, _RIGHT))
     for number, name in enumerate(latent):
-        places[name] = (
-            _LATENT,
-            level(top + (number + 0.5) * max(len(middle), 1) / len(latent) - 0.5 + 0.5 * (top == 0)),
-        )
+        places[name] = (_LATENT, level(top + (number + 0.5) * max(len(middle) / len(latent), 1.0) - 0.5))
     return places, height
 
 
