@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 import pandas as pd
 
-from liftos_pipeline.causal.treatments.assignment import OBSERVATIONAL, UNLOGGED, Assignment, single_dates
+from liftos_pipeline.causal.treatments.assignment import OBSERVATIONAL, UNLOGGED, Assignment, common_dates
 from liftos_pipeline.causal.treatments.memory import remember
 from liftos_pipeline.causal.treatments.reconciliation import MATCH_DAYS, Watch, reconcile
 from liftos_pipeline.stages.confounders import BUDGET_CHANGE
@@ -37,8 +37,8 @@ def identify_treatments(
 ) -> pd.DataFrame:
     """Treatments found on one day: change logs first, detected breaks second, reconciled both ways.
 
-    No stream declares experiments, so that no assignment is randomised. All starts of an account on one day, beyond
-    chance, are a quasi-experiment; what is seen in the data only is observational.
+    No stream declares experiments, so that no assignment is randomised. Starts of an account that fall on
+    one day beyond chance are a quasi-experiment; what is seen in the data only is observational.
 
     Parameters
     ----------
@@ -129,14 +129,15 @@ def _account(units: pd.Series) -> pd.Series:
 
 def _assignments(found: pd.DataFrame, units: pd.Series, n_days: int) -> list[Assignment]:
     logged = found[found["evidence"] != "detected"].assign(account=lambda rows: _account(rows["unit"]))
-    designs: dict[tuple[str, str], Assignment] = {}
+    designs: dict[tuple[str, str, pd.Timestamp], Assignment] = {}
     for (platform, kind), rows in logged.groupby(["platform", "kind"]):
         accounts = {name for name in _account(units) if name.split(":")[0] == platform}
-        for account, assignment in single_dates(rows, accounts, n_days).items():
-            designs[account, kind] = assignment
+        for (account, day), assignment in common_dates(rows, accounts, n_days).items():
+            designs[account, str(kind), day] = assignment
+    keys = zip(_account(found["unit"]), found["kind"], found["day"], found["evidence"], strict=True)
     return [
-        UNLOGGED if evidence == "detected" else designs.get((account, kind), OBSERVATIONAL)
-        for account, kind, evidence in zip(_account(found["unit"]), found["kind"], found["evidence"], strict=True)
+        UNLOGGED if evidence == "detected" else designs.get((account, kind, day), OBSERVATIONAL)
+        for account, kind, day, evidence in keys
     ]
 
 

@@ -67,7 +67,7 @@ def random_graph(seed: int) -> CausalGraph:
     nodes = sorted({name for edge in edges for name in edge})
     latent = frozenset(name for name in nodes if name not in (T, Y) and rng.random() < 0.3)
     after = nx.descendants(nx.DiGraph(edges), T)
-    days = {name for name in nodes if name not in after and name not in (T, Y) and rng.random() < 0.1}
+    days = {name for name in nodes if name not in after and name not in (T, Y) and rng.random() < 0.25}
     roles = {name: "external_factor" if name in days else "node" for name in nodes}
     return CausalGraph(tuple(sorted(edges)), roles, latent, ())
 
@@ -277,6 +277,8 @@ def test_day_level_nodes_are_absorbed_even_where_nobody_observes_them() -> None:
     assert (found.minimal, found.absorbed_by_calendar) == (("C",), ("D", "R"))
     assert "day effects for D, R" in found.explanation()
     assert "back door T <- D -> Y: blocked by D." in found.explanation()
+    opened = derived("T<-U->D<-O<-V->Y", "T->Y", latent="U V", calendar="D")
+    assert (opened.minimal, opened.union) == (("O",), ("O",))
     with pytest.raises(LiftosError, match="day-level nodes that T does not act on; found D"):
         derived("T->D->Y", calendar="D")
 
@@ -365,11 +367,18 @@ def test_small_parts() -> None:
     assert isinstance(dag.without("b"), Dag) and dag.without("b").parents["c"] == ("a",)
 
 
+def test_treks_leave_against_an_arrow() -> None:
+    assert list(treks(dag_of(graph("T<-C->Y", "T->Y", "C->T->M->Y")), T, Y)) == [(T, "C", Y)]
+
+
 def test_a_separator_may_hold_nodes_that_are_given_anyway() -> None:
     dag = dag_of(graph("T<-C->Y", "T<-S->Y"))
     assert smallest_separator(dag, T, Y, ["C", "S"]) == {"C", "S"}
     assert smallest_separator(dag, T, Y, ["C", "S"], always=["S"]) == {"C"}
     assert smallest_separator(dag, T, Y, ["C"]) is None
+    opened = dag_of(graph("T<-A->D<-B->Y"))
+    assert smallest_separator(opened, T, Y, ["A", "B"]) == frozenset()
+    assert smallest_separator(opened, T, Y, ["A", "B"], always=["D"]) == {"B"}
     collider = dag_of(graph("T->K<-Y", "K<-C->Y"))
     assert smallest_separator(collider, T, Y, ["C"]) == frozenset()
     assert smallest_separator(collider, T, Y, ["C"], always=["K"]) is None

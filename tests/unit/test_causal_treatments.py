@@ -10,12 +10,12 @@ import pytest
 
 from liftos_pipeline.causal.inference.wald import WaldTest
 from liftos_pipeline.causal.treatments.adoption_hazard import HazardTest, adoption_hazard
-from liftos_pipeline.causal.treatments.assignment import Experiment, of_cutoff, of_experiment, single_dates
+from liftos_pipeline.causal.treatments.assignment import Experiment, common_dates, of_cutoff, of_experiment
 from liftos_pipeline.causal.treatments.cutoff import Cutoff, cutoff_design
 from liftos_pipeline.errors import LiftosError
 
-HAZARD_SEEDS = range(300)
-CUTOFF_SEEDS = range(400)
+HAZARD_SEEDS = range(200)
+CUTOFF_SEEDS = range(300)
 
 
 def adoptions(seed: int, gamma: float, n_units: int = 300, n_days: int = 20) -> tuple[np.ndarray, ...]:
@@ -151,17 +151,36 @@ def starts(*rows: tuple[str, str, str]) -> pd.DataFrame:
     return frame.assign(day=pd.to_datetime(frame["day"]))
 
 
-def test_single_dates_need_an_account_to_compare_with_and_more_units_than_chance_explains() -> None:
+def test_a_common_date_needs_more_units_than_chance_and_accounts_that_do_not_share_it() -> None:
+    may = pd.Timestamp("2026-05-01")
     three = [("a", unit, "2026-05-01") for unit in "xyz"]
-    assert set(single_dates(starts(*three), ["a", "b"], 120)) == {"a"}
-    assert single_dates(starts(*three), ["a"], 120) == {}
-    assert single_dates(starts(*three[:2]), ["a", "b"], 120) == {}
-    assert single_dates(starts(*three), ["a", *map(str, range(200))], 120) == {}
-    assert single_dates(starts(*three, ("a", "w", "2026-05-02")), ["a", "b"], 120) == {}
-    again = starts(*three, ("a", "x", "2026-05-20"))
-    assert set(single_dates(again, ["a", "b"], 120)) == {"a"}
-    both = starts(*three, *(("b", unit, "2026-05-01") for unit in "uvw"))
-    assert single_dates(both, ["a", "b"], 120) == {}
-    assert set(single_dates(both, ["a", "b", "c"], 120)) == {"a", "b"}
+    elsewhere = [("b", f"u{number}", f"2026-05-{number:02d}") for number in range(2, 22)]
+    assert set(common_dates(starts(*three, *elsewhere), ["a", "b"], 120)) == {("a", may)}
+    assert set(common_dates(starts(*three), ["a", "b"], 120)) == {("a", may)}
+    assert common_dates(starts(*three), ["a"], 120) == {}
+    assert common_dates(starts(*three[:2], *elsewhere), ["a", "b"], 120) == {}
+    assert common_dates(starts(*three, *elsewhere), ["a", *map(str, range(2_000))], 120) == {}
+    spread = [("a", f"w{number}", f"2026-04-{number:02d}") for number in range(1, 30)]
+    assert common_dates(starts(*three, *spread, *elsewhere), ["a", "b"], 120) == {}
+    both = [(account, unit, "2026-05-01") for account in "ab" for unit in "uvwxyz"]
+    assert common_dates(starts(*both), ["a", "b", "c"], 120) == {}
     apart = starts(*three, *(("b", unit, "2026-05-02") for unit in "uvw"))
-    assert set(single_dates(apart, ["a", "b"], 120)) == {"a", "b"}
+    assert set(common_dates(apart, ["a", "b"], 120)) == {("a", may), ("b", pd.Timestamp("2026-05-02"))}
+    second = starts(
+        *(("a", unit, f"2026-03-{day}") for unit, day in zip("xyz", (11, 14, 19), strict=True)), *three
+    )
+    assert common_dates(second, ["a", "b"], 120) == {}
+    told = common_dates(starts(*three, *elsewhere), ["a", "b"], 120)["a", may]
+    assert told.method == "quasi_experimental"
+    assert told.test == "3 of 3 starts of account a fall on 2026-05-01 (p = 1.1e-05)"
+
+
+def test_dates_of_units_that_start_one_by_one_are_almost_never_called_a_design() -> None:
+    """All 40 units of each of four accounts start on days of their own, within 60 days that all accounts prefer."""
+    rng = np.random.default_rng(5)
+    called = 0
+    for _ in range(100):
+        day = pd.Timestamp("2026-01-01") + pd.to_timedelta(rng.integers(0, 60, 160), unit="D")
+        units = pd.DataFrame({"account": np.repeat(list("abcd"), 40), "unit": np.arange(160), "day": day})
+        called += bool(common_dates(units, list("abcd"), 180))
+    assert called <= 0.01 * 100 + 3 * math.sqrt(100 * 0.01)

@@ -250,7 +250,7 @@ def test_a_change_that_is_taken_back_says_since_when() -> None:
     assert identify(closer, breaks())["undone_on"].tolist() == [april, None]
 
 
-def test_all_starts_of_an_account_on_one_day_are_a_quasi_experiment() -> None:
+def test_starts_of_an_account_that_fall_on_one_day_are_a_quasi_experiment() -> None:
     one_date = [(f"{name}", "budget", "2026-05-01", 0.5) for name in "abc"]
     first = changes(*one_date)
     elsewhere = changes(("x", "budget", "2026-05-09", 0.5), ("y", "budget", "2026-05-02", 0.5))
@@ -268,7 +268,7 @@ def test_all_starts_of_an_account_on_one_day_are_a_quasi_experiment() -> None:
         ("meta:2:y", "logged"): "observational",
     }
     told = rows.loc[rows["assignment_method"] == "quasi_experimental"].iloc[0]
-    assert told["assignment_test"] == "all 3 units of account meta:1 start on 2026-05-01 (p = 6.9e-05)"
+    assert told["assignment_test"] == "3 of 3 starts of account meta:1 fall on 2026-05-01 (p = 5.5e-07)"
     assert told["control_group_id"] == "accounts without that date"
     assert rows["assignment_probability"].isna().all() and set(rows["randomization_unit"]) == {"campaign"}
     same_day = elsewhere.assign(changed_on=pd.Timestamp(may(1)))

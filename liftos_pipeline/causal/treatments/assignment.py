@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from liftos_pipeline.causal.treatments.adoption_hazard import HazardTest
 from liftos_pipeline.causal.treatments.cutoff import Cutoff
 from liftos_pipeline.domain import AssignmentMethod
 
 ALPHA = 0.01
-"""Chance of calling a coincidence of dates a design, over all accounts of one kind."""
+"""Chance of calling a coincidence of dates a design, over all accounts and days of one kind."""
+NEAR_DAYS = 10
+"""Days around a date over which the habit of other accounts is averaged."""
+MIN_UNITS, MIN_ACCOUNTS = 3, 2
+"""Units that start together, and accounts, below which no date is a design."""
 
 
 @dataclass(frozen=True)
@@ -73,37 +79,53 @@ def of_cutoff(cutoff: Cutoff) -> Assignment:
     return Assignment("observational", None, None, f"{told}: not a design")
 
 
-def single_dates(treatments: pd.DataFrame, accounts: Collection[str], n_days: int) -> Mapping[str, Assignment]:
-    """Accounts all of whose first treatments of one kind fall on one day, too many for chance.
+def common_dates(
+    treatments: pd.DataFrame, accounts: Collection[str], n_days: int
+) -> Mapping[tuple[str, pd.Timestamp], Assignment]:
+    """Days on which more units of an account start than chance brings together.
 
-    Were the k starts of an account spread evenly over ``n_days`` days, all would fall on one with probability
-    ``n_days ** (1 - k)``, which is held against ``ALPHA`` over the number of accounts. Another account must have started
-    on another day or not at all, or there is nothing to compare with.
+    Of the k first starts of an account as many fall on the day as a Binomial(k, q) has hits, with q the largest of three
+    shares: of that day among the starts of all other accounts, of a day within ``NEAR_DAYS`` of it, and of one day in
+    ``n_days``. What moves all accounts at once is no design of one of them. The chance is held against ``ALPHA`` over all
+    accounts and days.
 
     Parameters
     ----------
     treatments : DataFrame
         account, unit, day: logged treatments of one kind on one platform.
     accounts : collection of str
-        All accounts that could have started.
+        All accounts that could have started; with one alone there is nothing to compare with.
     n_days : int
         Days on which they could have started.
 
     Returns
     -------
-    mapping of account to Assignment
-        Accounts with a single date.
+    mapping of (account, day) to Assignment
     """
+    from scipy.stats import binom
+
+    if len(accounts) < MIN_ACCOUNTS:
+        return {}
     firsts = treatments.groupby(["account", "unit"], as_index=False)["day"].min()
-    dates = firsts.groupby("account")["day"].agg(["nunique", "count", "first"])
+    account, day = firsts["account"].to_numpy(), firsts["day"].to_numpy("datetime64[D]")
+    together = firsts.groupby(["account", "day"]).size()
     found = {}
-    for account, row in dates[dates["nunique"] == 1].iterrows():
-        p_value = float(n_days) ** (1.0 - row["count"])
-        on_the_day = set(dates.index[(dates["first"] == row["first"]) & (dates["nunique"] == 1)])
-        if p_value * len(accounts) > ALPHA or not set(accounts) - on_the_day:
-            continue
-        told = (
-            f"all {row['count']} units of account {account} start on {row['first']:%Y-%m-%d} (p = {p_value:.2g})"
-        )
-        found[str(account)] = Assignment("quasi_experimental", None, "accounts without that date", told)
+    for (name, date), count in together[together >= MIN_UNITS].items():
+        is_own = account == name
+        apart = np.abs((day[~is_own] - np.datetime64(date, "D")).astype(np.int64))
+        p_value = float(binom.sf(count - 1, is_own.sum(), _share_elsewhere(apart, n_days)))
+        if p_value * len(accounts) * n_days <= ALPHA:
+            told = (
+                f"{count} of {is_own.sum()} starts of account {name} fall on {date:%Y-%m-%d} (p = {p_value:.2g})"
+            )
+            found[str(name), date] = Assignment("quasi_experimental", None, "accounts without that date", told)
     return found
+
+
+def _share_elsewhere(apart: NDArray[np.int64], n_days: int) -> float:
+    """Share of the starts of other accounts, so many days apart, that a day has, or a day near it once one more start is
+    spread over all days; at least that of even starts."""
+    n_near = 2 * NEAR_DAYS + 1
+    near = (float((apart <= NEAR_DAYS).sum()) + n_near / n_days) / (len(apart) + 1.0) / n_near
+    on_it = float((apart == 0).mean()) if len(apart) else 0.0
+    return max(on_it, near, 1.0 / n_days)

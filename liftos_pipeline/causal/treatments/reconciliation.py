@@ -18,7 +18,7 @@ GROUP_DAYS = 28
 EDGE_DAYS = 21
 """A step nearer to an end of what is watched leaves too little to date it by."""
 SURE_SIZE = 0.50
-"""Steps of so many log points are seen in at least 95 of 100 cases (``liftos benchmark``); smaller ones may be missed."""
+"""Steps of so many log points are seen in 95 of 100 cases (``benchmarks/detect_treatments``); smaller may be missed."""
 UNDONE_SHARE = 0.15
 """A later step that takes back all but so much of an earlier one switches it off."""
 
