@@ -164,15 +164,17 @@ def test_a_common_date_needs_more_units_than_chance_and_accounts_that_do_not_sha
     assert common_dates(starts(*three, *spread, *elsewhere), ["a", "b"], 120) == {}
     both = [(account, unit, "2026-05-01") for account in "ab" for unit in "uvwxyz"]
     assert common_dates(starts(*both), ["a", "b", "c"], 120) == {}
-    apart = starts(*three, *(("b", unit, "2026-05-02") for unit in "uvw"))
-    assert set(common_dates(apart, ["a", "b"], 120)) == {("a", may), ("b", pd.Timestamp("2026-05-02"))}
+    dates = (("b", "2026-03-02"), ("c", "2026-04-02"))
+    apart = starts(*three, *((account, unit, day) for account, day in dates for unit in "uvw"))
+    wanted = {("a", may), *((account, pd.Timestamp(day)) for account, day in dates)}
+    assert set(common_dates(apart, ["a", "b", "c"], 120)) == wanted
     second = starts(
         *(("a", unit, f"2026-03-{day}") for unit, day in zip("xyz", (11, 14, 19), strict=True)), *three
     )
     assert common_dates(second, ["a", "b"], 120) == {}
     told = common_dates(starts(*three, *elsewhere), ["a", "b"], 120)["a", may]
     assert told.method == "quasi_experimental"
-    assert told.test == "3 of 3 starts of account a fall on 2026-05-01 (p = 1.1e-05)"
+    assert told.test == "3 of 3 starts of account a fall on 2026-05-01 (p = 1.2e-05)"
 
 
 def test_dates_of_units_that_start_one_by_one_are_almost_never_called_a_design() -> None:

@@ -268,7 +268,7 @@ def test_starts_of_an_account_that_fall_on_one_day_are_a_quasi_experiment() -> N
         ("meta:2:y", "logged"): "observational",
     }
     told = rows.loc[rows["assignment_method"] == "quasi_experimental"].iloc[0]
-    assert told["assignment_test"] == "3 of 3 starts of account meta:1 fall on 2026-05-01 (p = 5.5e-07)"
+    assert told["assignment_test"] == "3 of 3 starts of account meta:1 fall on 2026-05-01 (p = 4.1e-05)"
     assert told["control_group_id"] == "accounts without that date"
     assert rows["assignment_probability"].isna().all() and set(rows["randomization_unit"]) == {"campaign"}
     same_day = elsewhere.assign(changed_on=pd.Timestamp(may(1)))
@@ -438,3 +438,22 @@ def test_what_is_unexplained_takes_nothing_back_and_never_becomes_a_treatment_by
     gone = identify_treatments(logged, breaks(), pulled(may(1), later), later, LOOK_BACK)
     assert remember_treatments(now, gone, later, LOOK_BACK)["standing"].tolist() == ["current", "unexplained"]
     assert identify(logged, found)["undone_on"].tolist()[0] == may(10)
+
+
+def test_a_logged_change_that_only_the_data_still_show_is_the_same_treatment() -> None:
+    held = remembered(
+        {
+            25: (changes(("a", "budget", "2026-05-10", 0.4)), breaks()),
+            26: (changes(), breaks(("a", may(12), 0.4))),
+            27: (changes(("a", "budget", "2026-05-14", 0.4)), breaks()),
+        }
+    )
+    assert [len(rows) for rows in held.values()] == [1, 1, 1]
+    assert len({rows["treatment_id"].iat[0] for rows in held.values()}) == 1
+    vanished = remembered(
+        {
+            25: (changes(("a", "budget", "2026-05-10", 0.4)), breaks()),
+            26: (changes(("a", "budget", "2026-05-12", 0.4)), breaks()),
+        }
+    )
+    assert vanished[26]["standing"].tolist() == ["withdrawn", "current"]
