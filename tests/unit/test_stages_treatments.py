@@ -434,6 +434,7 @@ def test_what_is_unexplained_takes_nothing_back_and_never_becomes_a_treatment_by
     found = breaks(("a", may(10), -0.4))
     now = identify_treatments(logged, found, pulled(may(1), AS_OF), AS_OF, LOOK_BACK)
     assert now["undone_on"].isna().all()
+    assert remember_treatments(now, now, AS_OF, LOOK_BACK)["undone_on"].isna().all()
     later = date(2026, 9, 1)
     gone = identify_treatments(logged, breaks(), pulled(may(1), later), later, LOOK_BACK)
     assert remember_treatments(now, gone, later, LOOK_BACK)["standing"].tolist() == ["current", "unexplained"]
