@@ -1,0 +1,80 @@
+"""A user's file by role: the options that name its columns, the panel behind them, and where a picture may go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from liftos_pipeline.errors import LiftosError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from liftos_pipeline.causal import Panel
+
+_PICTURES = (".png", ".svg", ".pdf")
+
+File = Annotated[Path, typer.Argument(help="Parquet or CSV file.")]
+Outcome = Annotated[str, typer.Option(help="Column of the outcome.")]
+Treatment = Annotated[str, typer.Option(help="Column of the treatment, 0 or 1.")]
+Unit = Annotated[str | None, typer.Option(help="Column of the unit; each row is one if not given.")]
+Period = Annotated[str | None, typer.Option(help="Column of the period.")]
+Covariates = Annotated[str, typer.Option(help="Columns, comma-separated.")]
+Instruments = Annotated[str, typer.Option(help="Columns, comma-separated.")]
+Weights = Annotated[str | None, typer.Option(help="Column of sampling weights.")]
+Cluster = Annotated[str | None, typer.Option(help="Column of clusters; the unit if not given.")]
+Picture = Annotated[Path | None, typer.Option(help="Save the result's picture: .png, .svg or .pdf.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object.")]
+
+
+def open_panel(
+    file: Path,
+    *,
+    outcome: str,
+    treatment: str,
+    unit: str | None,
+    period: str | None,
+    covariates: str = "",
+    instruments: str = "",
+    weights: str | None = None,
+    cluster: str | None = None,
+) -> Panel:
+    """The panel of a file. A Parquet file with units stays where it is until a method wants its rows."""
+    from liftos_pipeline.causal import Panel
+
+    roles: dict[str, Any] = {
+        "covariates": names(covariates),
+        "instruments": names(instruments),
+        "outcome": outcome,
+        "treatment": treatment,
+        "period": period,
+        "weights": weights,
+        "cluster": cluster,
+    }
+    if unit is not None and file.suffix == ".parquet":
+        return Panel.from_parquet(file, unit=unit, **roles)
+    frame = read_file(file)
+    frame = frame if unit is not None else frame.assign(row=range(len(frame)))
+    return Panel.from_frame(frame, unit=unit or "row", **roles)
+
+
+def read_file(path: Path) -> pd.DataFrame:
+    """A Parquet or CSV file as a table."""
+    import pandas as pd
+
+    if path.suffix not in {".parquet", ".csv"} or not path.is_file():
+        raise LiftosError("a Parquet or CSV file", str(path), "Give the path of a .parquet or .csv file.")
+    return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+
+
+def names(text: str) -> list[str]:
+    """Comma-separated names."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def refuse_other_pictures(plot: Path | None) -> None:
+    """A picture that cannot be saved is refused before anything is computed."""
+    if plot is not None and plot.suffix not in _PICTURES:
+        raise LiftosError(f"a picture in {', '.join(_PICTURES)}", str(plot), "Choose one of these endings.")
