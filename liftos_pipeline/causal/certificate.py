@@ -11,35 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from liftos_pipeline.causal.diagnostics.replays import Placement, Replays, draw_replays
 from liftos_pipeline.causal.estimators import ESTIMATORS
-from liftos_pipeline.causal.inference.replay_bounds import (
-    Bounds,
-    Membership,
-    percentile_limits,
-    resampled_weights,
-    simultaneous_rates,
-    weighted_mean,
-    weighted_quantile,
-)
+from liftos_pipeline.causal.inference.replay_bounds import Membership, resampled_weights
+from liftos_pipeline.causal.licence import licensed
 from liftos_pipeline.causal.panel import Panel
-from liftos_pipeline.causal.results import REFUSED, UNDEFINED, EffectEstimate
-from liftos_pipeline.causal.trials import Prepare, Progress, Trial, Trials, run_trials
+from liftos_pipeline.causal.results import EffectEstimate
+from liftos_pipeline.causal.trials import Prepare, Progress, Trial, run_trials
+from liftos_pipeline.causal.verdicts import CLEARED, MIN_ANSWERS, WIDENED, verdicts
 from liftos_pipeline.errors import LiftosError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Floats = NDArray[np.float64]
-
-CLEARED, WIDENED, BLOCKED, NOT_APPLICABLE = "cleared", "widened", "blocked", "not_applicable"
-CLEARED_EXCESS, BLOCKED_EXCESS = 0.01, 0.025
-"""Above the nominal size: below the first a method is cleared; one whose lower bound is above the second is blocked."""
-ROUNDING = 1e-9
-POWER = 0.8
-MIN_REPLAYS = 20
 LIFT, SHARE_OF_SPREAD = 0.1, 0.5
 """Of the mean outcome, or of its standard deviation where the mean is not positive: the effect that is injected."""
 
@@ -51,11 +36,11 @@ class Certificate:
     Attributes
     ----------
     table : DataFrame
-        One row per method: ``status`` (cleared, widened, blocked, not_applicable), ``reason``, ``answered`` (replays),
-        ``size`` with simultaneous ``size_low`` and ``size_high``, ``coverage`` of the injected effect with
-        ``coverage_low`` and ``coverage_high``, ``bias`` in units of the effect's scale with limits, ``injected``,
-        ``detectable`` (the effect that the released interval would tell from zero in 80 % of the replays) with limits,
-        ``widening`` (factor on each side of an interval).
+        One row per method: ``status`` (cleared, widened, blocked, undetermined, not_applicable), ``reason``,
+        ``answered`` (replays), ``size`` with simultaneous ``size_low`` and ``size_high``, ``coverage`` of the injected
+        effect with ``coverage_low`` and ``coverage_high``, ``bias`` in units of the effect's scale with limits,
+        ``injected``, ``detectable`` (the effect that the released interval would tell from zero in 80 % of the
+        replays) with limits, ``widening`` (factor on each side of an interval).
     effect : float
         Injected, in outcome units.
     n_replays, n_dates, n_units, n_treated, n_pre, n_post : int
@@ -90,11 +75,28 @@ class Certificate:
             )
         return {str(name): value for name, value in found.iloc[0].items()}
 
+    @property
+    def released(self) -> tuple[str, ...]:
+        """Methods whose estimates may be used, as they are or widened."""
+        may = self.table["status"].isin((CLEARED, WIDENED))
+        return tuple(self.table.loc[may, "method"])
+
     def applied_to(self, found: EffectEstimate) -> EffectEstimate:
         """The estimate under this certificate: as it is, with a wider interval, or refused.
 
         The certificate's row stands in ``diagnostics["certificate"]``.
+
+        Raises
+        ------
+        LiftosError
+            A method that was not replayed, or an interval of another level.
         """
+        if found.level != self.level:
+            raise LiftosError(
+                f"an estimate at level {self.level:g}, that of the certificate",
+                f"{found.level:g}",
+                "Certify and estimate at the same level.",
+            )
         return licensed(found, {**self.row(found.method), "n_replays": self.n_replays})
 
     def summary(self) -> str:
@@ -140,7 +142,7 @@ def certify(
     A method whose size - the share of replays without any effect in which its interval leaves out zero - lies above
     its nominal value by 2.5 points even at the simultaneous lower bound is ``blocked``; one whose size is less than 1
     point above is ``cleared``; in between its intervals are ``widened``: each side is multiplied by the factor at which
-    ``level`` of these intervals would have held zero.
+    ``level`` of these intervals would have held zero. One that answered in fewer than 20 replays is ``undetermined``.
 
     Parameters
     ----------
@@ -171,27 +173,25 @@ def certify(
     Bertrand, Duflo and Mullainathan (2004), QJE 119(1). Kohavi, Tang and Xu (2020), Trustworthy Online Controlled
     Experiments, chapter 19: A/A tests.
     """
-    if n_replays < MIN_REPLAYS:
-        raise LiftosError(f"at least {MIN_REPLAYS} replays", str(n_replays), "500 are usual.")
-    names = list(ESTIMATORS if methods is None else methods)
-    if not names:
-        raise LiftosError("at least one method", "none", f"Choose among {', '.join(ESTIMATORS)}.")
-    chosen = options or {}
+    if n_replays < MIN_ANSWERS:
+        raise LiftosError(f"at least {MIN_ANSWERS} replays", str(n_replays), "500 are usual.")
+    names = _named(methods, options or {})
     replays = draw_replays(
         panel, n_replays, seed, placement=placement, n_treated=n_treated, n_pre=n_pre, n_post=n_post
     )
     injected, mean = _effect(replays.panel, effect)
     trials = []
     for name in names:
-        is_share = name in ESTIMATORS and ESTIMATORS[name].scale == "proportion"
+        is_share = ESTIMATORS[name].scale == "proportion"
         share = injected / mean if mean > 0 else LIFT
-        trials += [Trial(name, size, chosen.get(name, {})) for size in (0.0, share if is_share else injected)]
+        own = (options or {}).get(name, {})
+        trials += [Trial(name, size, own) for size in (0.0, share if is_share else injected)]
     answers = run_trials(
         replays, trials, level=level, seed=seed, prepare=prepare, workers=workers, progress=progress
     )
     weights = resampled_weights(_members(replays), seed)
     return Certificate(
-        table=_table(answers[::2], answers[1::2], weights, level),
+        table=verdicts(answers[::2], answers[1::2], weights, level),
         outcome=replays.panel.roles.outcome,
         placement=replays.placement,
         effect=injected,
@@ -206,6 +206,20 @@ def certify(
     )
 
 
+def _named(methods: Sequence[str] | None, options: Mapping[str, Mapping[str, object]]) -> list[str]:
+    """Methods that are asked for, each once."""
+    names = list(ESTIMATORS if methods is None else dict.fromkeys(methods))
+    if not names:
+        raise LiftosError("at least one method", "none", f"Choose among {', '.join(ESTIMATORS)}.")
+    for name in (*names, *options):
+        if name not in ESTIMATORS:
+            raise LiftosError(f"a method among {', '.join(ESTIMATORS)}", repr(name), "Choose one of them.")
+    lost = [name for name in options if name not in names]
+    if lost:
+        raise LiftosError(f"options of {', '.join(names)}", f"some of {', '.join(lost)}", "Name that method too.")
+    return names
+
+
 def _effect(panel: Panel, effect: float | None) -> tuple[float, float]:
     """The injected effect and the mean of the untreated outcome."""
     untreated = panel.y[panel.d == 0]
@@ -214,6 +228,10 @@ def _effect(panel: Panel, effect: float | None) -> tuple[float, float]:
         if not (math.isfinite(effect) and effect != 0):
             raise LiftosError("an effect other than 0", repr(effect), "Leave it out for a tenth of the mean.")
         return float(effect), mean
+    if mean <= 0 and spread == 0:
+        raise LiftosError(
+            "an untreated outcome that varies", f"{mean:g} in every row", "Name the effect to inject."
+        )
     return (LIFT * mean if mean > 0 else SHARE_OF_SPREAD * spread), mean
 
 
@@ -225,126 +243,3 @@ def _members(replays: Replays) -> Membership:
     block = max(1, replays.n_post) if replays.placement == "adoption" else max(1, round(n_dates ** (1 / 3)))
     units = np.concatenate([draw.units for draw in draws])
     return Membership(replay, units, dates - dates.min(), len(draws), replays.panel.n_units, n_dates, block)
-
-
-def _table(nulls: Sequence[Trials], lifted: Sequence[Trials], weights: Floats, level: float) -> pd.DataFrame:
-    sizes = _rates([np.where(null.answered, null.rejects, np.nan) for null in nulls], weights, level)
-    covered = _rates([np.where(part.answered, part.covers(part.truth), np.nan) for part in lifted], weights, level)
-    rows = []
-    for place, (null, part) in enumerate(zip(nulls, lifted, strict=True)):
-        if not null.answered.any():
-            rows.append(
-                {"method": null.method, "status": NOT_APPLICABLE, "reason": _most_common(null), "answered": 0}
-            )
-            continue
-        widening = _widening(null, level)
-        size, low, high = (float(side[place]) for side in (sizes.value, sizes.low, sizes.high))
-        status = judged(size, low, level)
-        errors = np.where(part.answered, part.estimate - part.truth, np.nan)
-        rows.append(
-            {
-                "method": null.method,
-                "status": status,
-                "reason": _reason(status, size, low, widening, int(null.answered.sum())),
-                "answered": int(null.answered.sum()),
-                "size": size,
-                "size_low": low,
-                "size_high": high,
-                "coverage": float(covered.value[place]),
-                "coverage_low": float(covered.low[place]),
-                "coverage_high": float(covered.high[place]),
-                "injected": part.truth,
-                **_with_limits("bias", np.array([np.nanmean(errors)]), weighted_mean(errors, weights), level),
-                **_detectable(null, widening if status == WIDENED else 1.0, weights, level),
-                "widening": widening if status == WIDENED else 1.0,
-            }
-        )
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"answered": int})
-
-
-COLUMNS = (
-    *("method", "status", "reason", "answered", "size", "size_low", "size_high"),
-    *("coverage", "coverage_low", "coverage_high", "injected", "bias", "bias_low", "bias_high"),
-    *("detectable", "detectable_low", "detectable_high", "widening"),
-)
-
-
-def judged(size: float, low: float, level: float) -> str:
-    """Status of a method from its size and the simultaneous lower bound of it."""
-    nominal = 1.0 - level
-    if low > nominal + BLOCKED_EXCESS:
-        return BLOCKED
-    return CLEARED if size < nominal + CLEARED_EXCESS - ROUNDING else WIDENED
-
-
-def _rates(hits: list[Floats], weights: Floats, level: float) -> Bounds:
-    return simultaneous_rates(hits, weights, level)
-
-
-def _reason(status: str, size: float, low: float, widening: float, answered: int) -> str | None:
-    seen = f"leaves out a true zero in {100 * size:.1f} % of {answered} replays of this panel"
-    if status == BLOCKED:
-        return f"{seen}, at least {100 * low:.1f} %"
-    return f"{seen}: each side of its interval is multiplied by {widening:.3g}" if status == WIDENED else None
-
-
-def _most_common(null: Trials) -> str:
-    reasons = [reason for reason in null.reasons if reason is not None]
-    return max(sorted(set(reasons)), key=reasons.count)
-
-
-def _widening(null: Trials, level: float) -> float:
-    """Factor on each side of the intervals at which ``level`` of them hold zero: an order statistic, as in a rank test."""
-    side = np.where(null.estimate > 0, null.estimate - null.ci_low, null.estimate - null.ci_high)
-    ratio = np.divide(null.estimate, side, out=np.zeros_like(side), where=np.isfinite(side) & (side != 0))
-    ratio = np.sort(ratio[null.answered])
-    place = math.ceil((len(ratio) + 1) * level) - 1
-    return max(1.0, float(ratio[min(place, len(ratio) - 1)]))
-
-
-def _detectable(null: Trials, widening: float, weights: Floats, level: float) -> dict[str, float]:
-    """An effect is seen where the lower limit, moved up with it, leaves zero behind: at minus the limit without it."""
-    low = null.estimate - widening * (null.estimate - null.ci_low)
-    needed = np.where(null.answered, -low, np.inf)
-    value = weighted_quantile(needed, np.ones((1, len(needed))), POWER)
-    return _with_limits("detectable", value, weighted_quantile(needed, weights, POWER), level)
-
-
-def _with_limits(name: str, value: Floats, drawn: Floats, level: float) -> dict[str, float]:
-    low, high = percentile_limits(drawn, level)
-    return {name: float(value[0]), f"{name}_low": low, f"{name}_high": high}
-
-
-def licensed(found: EffectEstimate, row: Mapping[str, Any]) -> EffectEstimate:
-    """An estimate under its row of a certificate: as it is, with a wider interval, or refused."""
-    facts: dict[str, object] = {**found.diagnostics, "certificate": dict(row)}
-    if row["status"] == WIDENED:
-        return _widened(found, float(row["widening"]), str(row["reason"]), facts)
-    warnings = found.warnings
-    if row["status"] == BLOCKED:
-        facts[REFUSED] = found.refused or row["reason"]
-        warnings = (*warnings, f"refused: {row['reason']}")
-    elif row["status"] == NOT_APPLICABLE:
-        warnings = (*warnings, f"no certificate: {row['reason']}")
-    return dataclasses.replace(found, diagnostics=facts, warnings=warnings)
-
-
-def _widened(found: EffectEstimate, factor: float, reason: str, facts: dict[str, object]) -> EffectEstimate:
-    path = found.path
-    if path is not None:
-        moved = {
-            name: path["estimate"] + factor * (path[name] - path["estimate"])
-            for name in ("ci_low", "ci_high", "band_low", "band_high")
-            if name in path
-        }
-        path = path.assign(**moved)
-    undefined = {**found.undefined, "p_value": "the interval was widened by the certificate; it has no p-value"}
-    return dataclasses.replace(
-        found,
-        ci_low=found.estimate - factor * (found.estimate - found.ci_low),
-        ci_high=found.estimate + factor * (found.ci_high - found.estimate),
-        p_value=math.nan,
-        path=path,
-        diagnostics={**facts, UNDEFINED: undefined},
-        warnings=(*found.warnings, f"widened: {reason}"),
-    )

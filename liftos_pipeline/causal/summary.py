@@ -66,7 +66,7 @@ def describe_certificate(certificate: Certificate) -> str:
         f"{'detectable':>12s}{'widening':>9s}",
     ]
     for row in certificate.table.itertuples():
-        if row.answered:
+        if not math.isnan(row.size):
             limits = f"{100 * row.size_low:.1f}-{100 * row.size_high:.1f} %"
             lines.append(
                 f"{row.method:28s}{row.status:10s}{100 * row.size:5.1f} %  {limits:15s}{100 * row.coverage:6.1f} %"
@@ -77,8 +77,8 @@ def describe_certificate(certificate: Certificate) -> str:
         "detectable: effect that the interval, widened where it says so, would tell from zero in 80 % of the replays"
     )
     for row in certificate.table.itertuples():
-        if not row.answered:
-            text = f"not applicable, {row.method}: {row.reason}"
+        if math.isnan(row.size):
+            text = f"{row.status.replace('_', ' ')}, {row.method}: {row.reason}"
         elif row.answered < certificate.n_replays:
             text = f"{row.method} answered in {row.answered} of {certificate.n_replays} replays"
         else:

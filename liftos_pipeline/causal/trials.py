@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from liftos_pipeline.causal.diagnostics.replays import Replays, with_effect
 from liftos_pipeline.causal.estimators import ESTIMATORS
+from liftos_pipeline.causal.kernels.threads import blas
 from liftos_pipeline.causal.panel import Panel
 from liftos_pipeline.causal.specification import checked_options
 from liftos_pipeline.errors import LiftosError
@@ -34,7 +35,8 @@ class Trials:
     truth : float
         The injected effect, in the method's unit.
     estimate, ci_low, ci_high : ndarray, shape (n,)
-        NaN where there was no answer; limits may be infinite.
+        NaN where there was no answer. Limits may be infinite; the lower one is above the upper one where a test rejects
+        every effect, and its set is empty.
     reasons : tuple of (str or None), length n
         Why there is no interval, or the answer was refused; None where there is one.
     """
@@ -57,7 +59,7 @@ class Trials:
 
     @property
     def rejects(self) -> Bools:
-        """Whether each interval leaves out zero, shape (n,); false where there is none."""
+        """Whether each interval leaves out zero, shape (n,), as an empty set does; false where there is none."""
         left_out: Bools = (self.ci_low > 0) | (self.ci_high < 0)
         return left_out & self.answered
 
@@ -98,6 +100,8 @@ def run_trials(
     LiftosError
         A method or option that does not exist. What a method refuses on a panel is an answer, not an error.
     """
+    if workers < 1:
+        raise LiftosError("at least 1 worker", str(workers), "2 are usual.")
     if not 0.0 < level < 1.0:
         raise LiftosError("a level between 0 and 1", repr(level), "0.95 asks for a 95 % interval.")
     for trial in trials:
@@ -130,6 +134,7 @@ def run_trials(
     ]
 
 
+_NONE = (math.nan, math.nan, math.nan)
 _Answer = tuple[tuple[float, float, float], str | None]
 _Job = tuple[Replays, Sequence[Trial], float, int, Prepare | None]
 
@@ -138,8 +143,9 @@ def _parts(job: _Job, workers: int) -> Iterator[tuple[Sequence[int], list[list[_
     draws = job[0].draws
     order = sorted(range(len(draws)), key=lambda number: draws[number].first)
     if workers == 1:
-        for number in order:
-            yield [number], [_answers(job, number)]
+        with blas().limit(limits=1):
+            for number in order:
+                yield [number], [_answers(job, number)]
         return
     parts = [list(part) for part in np.array_split(order, min(len(order), workers * _CHUNKS_PER_WORKER))]
     with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_hold, initargs=(job,)) as pool:
@@ -168,7 +174,7 @@ def _answers(job: _Job, number: int) -> list[_Answer]:
         try:
             untouched = prepare(untouched)
         except LiftosError as error:
-            return [((math.nan, math.nan, math.nan), str(error))] * len(trials)
+            return [(_NONE, str(error))] * len(trials)
     panels: dict[tuple[float, bool], Panel] = {}
     told = []
     for trial in trials:
@@ -182,9 +188,12 @@ def _answers(job: _Job, number: int) -> list[_Answer]:
 def _answer(trial: Trial, panel: Panel, level: float, seed: int) -> _Answer:
     from liftos_pipeline.causal import estimate
 
+    if ESTIMATORS[trial.method].treatment == "any":
+        return _NONE, "placebo treatments are drawn at random: no instrument moves them"
     try:
         found = estimate(trial.method, panel, level=level, seed=seed, **trial.options)
     except LiftosError as error:
-        return (math.nan, math.nan, math.nan), str(error)
-    limits = (found.estimate, found.ci_low, found.ci_high)
-    return limits, found.refused or found.without_interval
+        return _NONE, str(error)
+    if found.refused is None and math.isnan(found.ci_low) and not math.isnan(found.p_value):
+        return (found.estimate, math.inf, -math.inf), None
+    return (found.estimate, found.ci_low, found.ci_high), found.refused or found.without_interval

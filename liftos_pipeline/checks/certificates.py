@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from liftos_pipeline.causal.certificate import BLOCKED, BLOCKED_EXCESS
+from liftos_pipeline.causal.verdicts import BLOCKED, BLOCKED_EXCESS
 from liftos_pipeline.checks.outcome import CheckOutcome
 
 
@@ -14,7 +14,7 @@ def no_method_is_blocked(certificates: pd.DataFrame) -> list[CheckOutcome]:
     Parameters
     ----------
     certificates : DataFrame
-        ``causal.certificates`` as of one day.
+        ``causal.verdictss`` as of one day.
     """
     outcomes = []
     for (platform, outcome), part in certificates.groupby(["platform", "outcome"], sort=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from liftos_pipeline.cli.benchmark import benchmark
+from liftos_pipeline.cli.certify import certify
 from liftos_pipeline.cli.design import power
 from liftos_pipeline.cli.home import demo, dev, doctor, run
 from liftos_pipeline.cli.library import detect, estimate
@@ -15,7 +16,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (run, demo, dev, doctor, estimate, detect, power, benchmark):
+for command in (run, demo, dev, doctor, estimate, certify, detect, power, benchmark):
     app.command()(command)
 
 

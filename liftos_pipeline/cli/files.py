@@ -1,7 +1,8 @@
-"""A user's file by role: the options that name its columns, the panel behind them, and where a picture may go."""
+"""A user's file by role: the options that name its columns, the panel behind them, and what else commands on it share."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -72,6 +73,20 @@ def read_file(path: Path) -> pd.DataFrame:
 def names(text: str) -> list[str]:
     """Comma-separated names."""
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def method_options(texts: list[str]) -> dict[str, object]:
+    """Options as NAME=VALUE: numbers, true, false, null and lists as in JSON, anything else as text."""
+    found: dict[str, object] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise LiftosError("an option as NAME=VALUE", repr(text), "Write for example --option inference=cr3.")
+        try:
+            found[name] = json.loads(value)
+        except json.JSONDecodeError:
+            found[name] = value
+    return found
 
 
 def refuse_other_pictures(plot: Path | None) -> None:

@@ -20,11 +20,11 @@ from liftos_pipeline.cli.files import (
     Treatment,
     Unit,
     Weights,
+    method_options,
     open_panel,
     read_file,
     refuse_other_pictures,
 )
-from liftos_pipeline.errors import LiftosError
 
 
 def estimate(
@@ -65,7 +65,7 @@ def estimate(
             weights=weights,
             cluster=cluster,
         )
-        options = _options(option) | ({} if estimand is None else {"estimand": estimand})
+        options = method_options(option) | ({} if estimand is None else {"estimand": estimand})
         refuse_other_pictures(plot)
         result = estimate_effect(method, panel, level=level, seed=seed, **options)
         if plot is not None:
@@ -105,17 +105,3 @@ def detect(
         else:
             print(found.table.to_string(index=False))  # noqa: T201
             print(found.events.to_string(index=False))  # noqa: T201
-
-
-def _options(texts: list[str]) -> dict[str, object]:
-    """Options as NAME=VALUE: numbers, true, false, null and lists as in JSON, anything else as text."""
-    found: dict[str, object] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not (name and equals):
-            raise LiftosError("an option as NAME=VALUE", repr(text), "Write for example --option inference=cr3.")
-        try:
-            found[name] = json.loads(value)
-        except json.JSONDecodeError:
-            found[name] = value
-    return found

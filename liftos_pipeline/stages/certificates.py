@@ -11,9 +11,10 @@ from datetime import date, timedelta
 import pandas as pd
 
 from liftos_pipeline.causal import Panel, certify
-from liftos_pipeline.causal.certificate import COLUMNS, LIFT, NOT_APPLICABLE
+from liftos_pipeline.causal.certificate import LIFT
 from liftos_pipeline.causal.propensity.model import fit_propensity
 from liftos_pipeline.causal.propensity.overlap import OverlapRule
+from liftos_pipeline.causal.verdicts import COLUMNS, NOT_APPLICABLE
 from liftos_pipeline.errors import LiftosError
 from liftos_pipeline.stages.analysis import data_of, to_panel
 from liftos_pipeline.stages.effects import METHODS, OUTCOMES, method_options

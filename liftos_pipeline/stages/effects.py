@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from liftos_pipeline.causal import estimate
-from liftos_pipeline.causal.certificate import licensed
+from liftos_pipeline.causal.licence import licensed
 from liftos_pipeline.causal.propensity.overlap import OverlapRule
 from liftos_pipeline.causal.results import EffectEstimate
 from liftos_pipeline.errors import LiftosError

@@ -94,10 +94,8 @@ class Bounds:
     high: Floats
 
 
-def simultaneous_rates(
-    hits: Sequence[Floats], weights: Floats, level: float, low: float = 0.0, high: float = 1.0
-) -> Bounds:
-    """Rates with limits that hold for all of them together with probability ``level``.
+def simultaneous_rates(hits: Sequence[Floats], weights: Floats, level: float) -> Bounds:
+    """Rates with limits that hold for all of them together with probability ``level``; NaN without any answer.
 
     Parameters
     ----------
@@ -114,16 +112,19 @@ def simultaneous_rates(
     ----------
     Montiel Olea and Plagborg-Moller (2019), Journal of Applied Econometrics 34(1): sup-t bands.
     """
-    values = np.array([np.nanmean(part) if np.isfinite(part).any() else np.nan for part in hits])
-    drawn = np.stack([weighted_mean(part, weights) for part in hits])
-    count = np.array([np.isfinite(part).sum() for part in hits])
-    smoothed = (np.nan_to_num(values) * count + 1) / (count + 2)
-    error = np.maximum(np.nanstd(drawn, axis=1), np.sqrt(smoothed * (1 - smoothed) / np.maximum(count, 1)))
+    count = np.array([np.isfinite(part).sum() for part in hits], dtype=np.int64)
+    bounds = Bounds(*(np.full(len(hits), np.nan) for _ in range(3)))
+    known = [place for place, n in enumerate(count) if n > 0]
+    if len(known) == 0:
+        return bounds
+    drawn = np.stack([weighted_mean(hits[place], weights) for place in known])
+    values, n = np.array([np.nanmean(hits[place]) for place in known]), count[known]
+    smoothed = (values * n + 1) / (n + 2)
+    error = np.maximum(np.nanstd(drawn, axis=1), np.sqrt(smoothed * (1 - smoothed) / n))
     largest = np.nanmax(np.abs(drawn - values[:, None]) / error[:, None], axis=0)
-    critical = max(float(np.nanquantile(largest, level)), _normal(level, len(hits)))
-    return Bounds(
-        values, np.clip(values - critical * error, low, high), np.clip(values + critical * error, low, high)
-    )
+    margin = max(float(np.nanquantile(largest, level)), _normal(level, len(known))) * error
+    bounds.value[known], bounds.low[known], bounds.high[known] = values, values - margin, values + margin
+    return Bounds(bounds.value, np.clip(bounds.low, 0.0, 1.0), np.clip(bounds.high, 0.0, 1.0))
 
 
 def _normal(level: float, n_rates: int) -> float:
