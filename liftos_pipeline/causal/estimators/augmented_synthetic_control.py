@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -39,25 +40,55 @@ class RidgeWeights:
     penalty: float
 
 
-def ridge_weights(target: Floats, donors: Floats, penalty: float) -> RidgeWeights:
-    """Weights on the simplex, moved by ridge regression on what they miss.
+@dataclass(frozen=True, eq=False)
+class RidgeDonors:
+    """Donors and a penalty, made ready for target after target.
 
-    Parameters
+    Attributes
     ----------
-    target : ndarray, shape (T,)
     donors : ndarray, shape (T, J)
-
-    References
-    ----------
-    Ben-Michael, Feller and Rothstein (2021), JASA 116(536), section 3.2 and lemma 1.
+    penalty : float
     """
-    middle = donors.mean(axis=1)
-    D, x = donors - middle[:, None], target - middle
-    columns = np.column_stack([x, D])
-    simplex = nearest_points(columns, [0], [np.arange(1, columns.shape[1])])[0].weights
-    missed = x - D @ simplex
-    moved = D.T @ np.linalg.solve(D @ D.T + penalty * np.eye(len(x)), missed)
-    return RidgeWeights(simplex + moved, simplex, penalty)
+
+    donors: Floats
+    penalty: float
+
+    @cached_property
+    def _middle(self) -> Floats:
+        middle: Floats = self.donors.mean(axis=1)
+        return middle
+
+    @cached_property
+    def _correction(self) -> Floats:
+        """What is missed, shape (T,), to what moves the weights: shape (J, T)."""
+        D = self.donors - self._middle[:, None]
+        correction: Floats = np.linalg.solve(D @ D.T + self.penalty * np.eye(len(D)), D).T
+        return correction
+
+    def weights(self, target: Floats) -> RidgeWeights:
+        """Weights on the simplex, moved by ridge regression on what they miss.
+
+        Parameters
+        ----------
+        target : ndarray, shape (T,)
+
+        References
+        ----------
+        Ben-Michael, Feller and Rothstein (2021), JASA 116(536), section 3.2 and lemma 1.
+        """
+        simplex = _simplex(target, self.donors)
+        moved = self._correction @ (target - self.donors @ simplex)
+        return RidgeWeights(simplex + moved, simplex, self.penalty)
+
+
+def ridge_weights(target: Floats, donors: Floats, penalty: float) -> RidgeWeights:
+    """Weights of donors, shape (T, J), for one target, shape (T,)."""
+    return RidgeDonors(donors, penalty).weights(target)
+
+
+def _simplex(target: Floats, donors: Floats) -> Floats:
+    columns = np.column_stack([target, donors]) - donors.mean(axis=1)[:, None]
+    return nearest_points(columns, [0], [np.arange(1, columns.shape[1])])[0].weights
 
 
 def cross_validated_penalty(target: Floats, donors: Floats) -> float:
@@ -70,26 +101,27 @@ def cross_validated_penalty(target: Floats, donors: Floats) -> float:
     LiftosError
         Donors that are all the same.
 
+    Notes
+    -----
+    With ``C`` the inverse of the periods' products and the penalty, ridge regression without period t on what is missed,
+    ``m``, errs there by ``(C m)_t / C_tt``: the identity of leave-one-out residuals, for any ``m``.
+
     References
     ----------
     The same, section 5.3: leave-one-period-out, one-standard-error rule.
     """
-    centred = donors - donors.mean(axis=1, keepdims=True)
-    largest = float(np.linalg.norm(centred, 2) ** 2)
+    D = donors - donors.mean(axis=1, keepdims=True)
+    values, vectors = np.linalg.eigh(D @ D.T)
+    largest = max(float(values[-1]), 0.0)
     if largest == 0.0:
         raise LiftosError("donors that differ from each other before the start", "equal ones", "Use did.")
     penalties = np.geomspace(largest, SMALLEST_PENALTY_SHARE * largest, N_PENALTIES)
-    errors = np.empty((len(target), N_PENALTIES))
+    missed = np.empty((len(target), len(target)))
     for period in range(len(target)):
         rest = np.arange(len(target)) != period
-        base = ridge_weights(target[rest], donors[rest], largest)
-        middle = donors[rest].mean(axis=1)
-        D, x = donors[rest] - middle[:, None], target[rest] - middle
-        values, vectors = np.linalg.eigh(D @ D.T)
-        along = vectors.T @ (x - D @ base.simplex)
-        for place, penalty in enumerate(penalties):
-            weights = base.simplex + D.T @ (vectors @ (along / (np.maximum(values, 0.0) + penalty)))
-            errors[period, place] = (target[period] - donors[period] @ weights) ** 2
+        missed[:, period] = target - donors @ _simplex(target[rest], donors[rest])
+    shrunk = 1.0 / (np.maximum(values, 0.0)[:, None] + penalties)
+    errors = ((vectors * (vectors.T @ missed).T) @ shrunk / (vectors**2 @ shrunk)) ** 2
     mean = errors.mean(axis=0)
     spread = errors.std(axis=0, ddof=1) / np.sqrt(len(target))
     best = int(np.argmin(mean))
@@ -133,11 +165,11 @@ def augmented_synthetic_control(
     fit = ridge_weights(target[:start], donors[:start], penalty)
     gap = target - donors @ fit.weights
     estimate = float(gap[start:].mean())
-    chosen, is_post = penalty, np.arange(len(target)) >= start
+    everywhere, is_post = RidgeDonors(donors, penalty), np.arange(len(target)) >= start
 
     def residuals_at(effect: float) -> Floats:
         untreated = np.where(is_post, target - effect, target)
-        left: Floats = untreated - donors @ ridge_weights(untreated, donors, chosen).weights
+        left: Floats = untreated - donors @ everywhere.weights(untreated).weights
         return left
 
     pre = float(np.sqrt(np.mean(gap[:start] ** 2)))
