@@ -62,8 +62,8 @@ class RidgeDonors:
     def _correction(self) -> Floats:
         """What is missed, shape (T,), to what moves the weights: shape (J, T)."""
         D = self.donors - self._middle[:, None]
-        correction: Floats = np.linalg.solve(D @ D.T + self.penalty * np.eye(len(D)), D).T
-        return correction
+        solved = np.linalg.solve(D @ D.T + self.penalty * np.eye(len(D)), D)
+        return np.asarray(solved.T, dtype=np.float64)
 
     def weights(self, target: Floats) -> RidgeWeights:
         """Weights on the simplex, moved by ridge regression on what they miss.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 
 from liftos_pipeline.causal.estimators.donor_panel import DonorPanel, donor_panel
 from liftos_pipeline.causal.inference.covariance import limits, without_inference
-from liftos_pipeline.causal.kernels.simplex import SimplexFit, nearest_points
+from liftos_pipeline.causal.kernels.simplex import SimplexFit, nearest_by_products, nearest_points
 from liftos_pipeline.causal.panel import Panel
 from liftos_pipeline.causal.results import EffectEstimate, Inference, effect_from
 from liftos_pipeline.causal.specification import one_of
@@ -88,13 +90,15 @@ def fit_cohort(cohort: Cohort, omega: Floats | None = None, lambda_: Floats | No
     target = cohort.treated.mean(axis=1)
     noise = float(np.var(np.diff(donors[:start], axis=0), ddof=1)) if start > 2 else float(np.var(donors[:start]))
     if omega is None:
-        n_post = len(donors) - start
-        ridge = np.sqrt(cohort.treated.shape[1] * n_post) * noise * start
-        omega = _weights(donors[:start], target[:start], ridge)
+        omega = _weights(donors[:start], target[:start], _donor_ridge(cohort.n_cells, start, noise))
     if lambda_ is None:
         lambda_ = _period_weights(donors[:start].T, donors[start:].mean(axis=0), noise * donors.shape[1])
     gap = target - donors @ omega
     return CohortFit(omega, lambda_, gap - lambda_ @ gap[:start], start)
+
+
+def _donor_ridge(n_cells: int, start: int, noise: float) -> float:
+    return float(np.sqrt(n_cells)) * noise * start
 
 
 def _period_weights(columns: Floats, target: Floats, noise: float) -> Floats:
@@ -111,6 +115,82 @@ def _fit(columns: Floats, target: Floats, ridge: float) -> SimplexFit:
     table = np.column_stack([target, columns])
     centred = table - table.mean(axis=0)
     return nearest_points(centred, [0], [np.arange(1, table.shape[1])], ridge)[0]
+
+
+@dataclass(frozen=True, eq=False)
+class StandIns:
+    """Donors of which some stand for the treated of one start, draw after draw: all share their products.
+
+    Attributes
+    ----------
+    Y : ndarray, shape (T, J)
+    start : int
+    """
+
+    Y: Floats
+    start: int
+
+    @cached_property
+    def _units(self) -> Floats:
+        """Products of the donors before the start, less their own means and those of the periods, shape (J, J)."""
+        before = self.Y[: self.start] - self.Y[: self.start].mean(axis=1, keepdims=True)
+        before = before - before.mean(axis=0)
+        products: Floats = before.T @ before
+        return products
+
+    @cached_property
+    def _rows(self) -> Floats:
+        """Outcome in each period before the start and its mean after it, less the donor's mean, shape (J, start + 1)."""
+        rows = np.vstack([self.Y[: self.start], self.Y[self.start :].mean(axis=0)]).T
+        rows = rows - rows[:, :-1].mean(axis=1, keepdims=True)
+        centred: Floats = rows - rows.mean(axis=0)
+        return centred
+
+    @cached_property
+    def _steps(self) -> tuple[Floats, Floats]:
+        """Sum of each donor's changes from period to period before the start, and of their squares, shape (J,)."""
+        steps = np.diff(self.Y[: self.start], axis=0)
+        return steps.sum(axis=0), np.sum(steps**2, axis=0)
+
+    def effect(self, stand_in: Integers, donors: Integers) -> float:
+        """What :func:`fit_cohort` finds where ``stand_in`` are treated and ``donors`` are donors."""
+        noise = self._noise(donors)
+        omega = self._omega(stand_in, donors, noise)
+        lambda_ = self._lambda(donors, noise)
+        if omega is None or lambda_ is None:
+            return fit_cohort(Cohort(self.Y[:, stand_in], self.Y[:, donors], self.start)).effect
+        change = self._rows[:, -1] - self._rows[:, :-1] @ lambda_
+        return float(change[stand_in].sum() / len(stand_in) - change[donors] @ omega)
+
+    def _noise(self, donors: Integers) -> float:
+        """Variance of the donors' changes from period to period; NaN where too few are left for it."""
+        n = len(donors) * (self.start - 1)
+        total, squares = (float(part[donors].sum()) for part in self._steps)
+        return (squares - total**2 / n) / (n - 1) if self.start > 2 else math.nan
+
+    def _omega(self, stand_in: Integers, donors: Integers, noise: float) -> Floats | None:
+        gram = np.empty((len(donors) + 1, len(donors) + 1))
+        gram[:-1, :-1] = self._units[np.ix_(donors, donors)]
+        to_target = self._units[:, stand_in].mean(axis=1)
+        gram[-1, :-1] = gram[:-1, -1] = to_target[donors]
+        gram[-1, -1] = to_target[stand_in].mean()
+        n_cells = len(stand_in) * (len(self.Y) - self.start)
+        return _by_products(gram, _donor_ridge(n_cells, self.start, noise))
+
+    def _lambda(self, donors: Integers, noise: float) -> Floats | None:
+        rows = self._rows[donors]
+        rows = rows - rows.mean(axis=0)
+        return _by_products(rows.T @ rows, TIME_RIDGE * noise * len(donors))
+
+
+def _by_products(gram: Floats, ridge: float) -> Floats | None:
+    """Weights of all but the last for the last; None where products do not suffice for them."""
+    if math.isnan(ridge):
+        return None
+    members = np.arange(len(gram) - 1)
+    gram[members, members] += ridge
+    fit = nearest_by_products(gram, len(members), members)
+    return None if fit is None else fit.weights
 
 
 def synthetic_did(
@@ -197,12 +277,15 @@ def _placebo(units: DonorPanel, estimate: float, draws: int, rng: np.random.Gene
     if units.n_donors < n_treated + 2:
         reason = f"{units.n_donors} donors cannot stand for {n_treated} treated units and be donors at once; use the jackknife"
         return without_inference(reason, level, n_units)
+    Y, starts = units.Y[:, units.donors], np.unique(units.start)
+    cohorts = [(units.start == start, StandIns(Y, int(start))) for start in starts]
+    cells = np.array([np.count_nonzero(is_own) * (units.n_periods - one.start) for is_own, one in cohorts])
     found = []
     for _ in range(draws):
         order = rng.permutation(units.donors)
-        stand_in, donors = order[:n_treated], order[n_treated:]
-        Y = units.Y[:, np.concatenate([stand_in, donors])]
-        found.append(_effect(Y, units.start, np.arange(n_treated, units.n_donors)))
+        stand_in, donors = order[:n_treated] - n_treated, order[n_treated:] - n_treated
+        effects = [cohort.effect(stand_in[is_own], donors) for is_own, cohort in cohorts]
+        found.append(float(cells @ effects / cells.sum()))
     return limits(estimate, float(np.std(found)), level, n_units, np.inf)
 
 

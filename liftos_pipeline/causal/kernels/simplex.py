@@ -28,10 +28,14 @@ NOTHING = 1e-13
 """Objective, beside the squared mean distance of the donors in use, that is zero but for rounding."""
 _ROUNDED = 1e-15
 _TINY = np.finfo(np.float64).tiny
+_CANCELLED = 1e-7
+"""Objective, beside the largest product, below which products have lost the digits that a proof needs."""
 _STOP = 1e-11
 _ROUNDING = 1e-15
 _SINGULAR = 1e-13
-_MANY_TARGETS = 8
+_AT_ONCE = 8
+_MANY_PRODUCTS = 4_000_000
+"""Targets times products: below these, threads wait for each other longer than they work."""
 _MOST_REFINEMENTS = 5
 _MOST_ENTERING = 20
 
@@ -99,10 +103,10 @@ def nearest_points(
             target, members = int(targets[place]), np.asarray(donors[place], dtype=np.int64)
             return _proven(units, centred, ridge, target, members, solve(gram, target, members))
 
-        if len(targets) < _MANY_TARGETS:
+        if len(targets) * gram.size < _MANY_PRODUCTS:
             return [fit(place) for place in range(len(targets))]
         with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as workers:
-            return list(workers.map(fit, range(len(targets)), chunksize=_MANY_TARGETS))
+            return list(workers.map(fit, range(len(targets)), chunksize=_AT_ONCE))
 
 
 def unproven_weights(Z: Floats, target: int, donors: Integers) -> Floats:
@@ -110,6 +114,26 @@ def unproven_weights(Z: Floats, target: int, donors: Integers) -> Floats:
     away = Z - Z[:, [target]]
     weights: Floats = _solver()(away.T @ away, target, donors)
     return weights
+
+
+def nearest_by_products(gram: Floats, target: int, members: Integers) -> SimplexFit | None:
+    """Weights of one target from products alone, proven by them; None where they do not suffice for that.
+
+    Parameters
+    ----------
+    gram : ndarray, shape (N, N)
+        Products of the units; a ridge is on the donors' diagonal.
+    """
+    weights = _solver()(gram, target, members)
+    used = np.flatnonzero(weights)
+    reached = weights[used] @ gram[members[used]]
+    own, to_target = gram[target, target], float(reached[target])
+    gradient = reached[members] - gram[members, target] + own - to_target
+    objective = float(weights[used] @ gradient[used])
+    gap = max(0.0, 2.0 * (objective - float(gradient.min())))
+    scale = float(np.diag(gram).max())
+    is_safe = objective > _CANCELLED * scale and gap <= GAP * objective
+    return SimplexFit(members, weights, objective, gap, False) if is_safe else None
 
 
 def _by_unit(Z: Floats, targets: Sequence[int]) -> tuple[Floats, Floats]:
