@@ -57,6 +57,8 @@ def describe_certificate(certificate: Certificate) -> str:
         f"{certificate.n_pre} periods before and {certificate.n_post} after, at {certificate.n_dates} dates"
         if certificate.placement == "adoption"
         else f"in {certificate.n_dates} periods"
+        if certificate.n_dates > 1
+        else "in one period"
     )
     lines = [
         f"certificate for {certificate.outcome}: {certificate.n_replays} replays, {certificate.n_treated} of "

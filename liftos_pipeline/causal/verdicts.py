@@ -131,13 +131,12 @@ def _unjudged(null: Trials) -> dict[str, object]:
 
 def _reason(status: str, size: float, low: float, widening: float, answered: int) -> str | None:
     seen = f"leaves out a true zero in {100 * size:.1f} % of {answered} replays of this panel"
-    if status == WIDENED:
-        return f"{seen}: each side of its interval is multiplied by {widening:.3g}"
     if status == BLOCKED:
-        return f"{seen}, at least {100 * low:.1f} %" + (
-            "" if math.isfinite(widening) else "; no widening mends it"
-        )
-    return None
+        return f"{seen}, at least {100 * low:.1f} %"
+    if status == CLEARED:
+        return None
+    mended = f"each side of its interval is multiplied by {widening:.3g}"
+    return f"{seen}: {mended if math.isfinite(widening) else 'no factor on its intervals mends that'}"
 
 
 def _detectable(null: Trials, injected: float, factor: float, weights: Floats, level: float) -> dict[str, float]:

@@ -181,6 +181,9 @@ def draw_replays(
     one_of("placement", placement, PLACEMENTS)
     if n_replays < 1:
         raise LiftosError("at least 1 replay", str(n_replays), "500 are usual.")
+    for name, value in (("n_treated", n_treated), ("n_pre", n_pre), ("n_post", n_post)):
+        if value is not None and value < 1:
+            raise LiftosError(f"{name} of at least 1", str(value), "Leave it out for that of the panel.")
     panel = panel.held()
     if not (panel.is_binary and panel.index.is_absorbing):
         raise LiftosError(
@@ -210,7 +213,7 @@ class _Pattern:
         n_periods, start = index.n_periods, int(starts[0])
         n_post = n_post or max(1, min(n_periods - start, round(POST_SHARE * n_periods)))
         n_pre = n_pre or max(MIN_PRE_PERIODS, min(start, round(PRE_SHARE * n_periods)))
-        if n_pre + n_post > n_periods or n_pre < 1 or n_post < 1:
+        if n_pre + n_post > n_periods:
             raise LiftosError(
                 f"a window of at most {n_periods} periods", f"{n_pre} before and {n_post} after", "Shorten it."
             )
@@ -261,10 +264,16 @@ def _row_draws(panel: Panel, n_replays: int, rng: np.random.Generator, n_treated
         wanted = wanted * (n_treated / wanted.sum())
     rows = [np.flatnonzero(is_control & (when == period)) for period in range(n_periods)]
     odds = np.ones(panel.n_rows) if panel.propensity is None else panel.propensity / (1.0 - panel.propensity)
+    possible = wanted * np.array([len(part) > MIN_CONTROLS for part in rows])
+    if possible.sum() == 0:
+        raise LiftosError(
+            f"more than {MIN_CONTROLS} untreated rows in a period with treated ones", "fewer", "Add controls."
+        )
     found = []
     for _ in range(n_replays):
         starts = np.full(panel.n_units, NEVER)
-        counts = np.floor(wanted + rng.random(n_periods)).astype(np.int64)
+        counts = np.floor(wanted + rng.random(n_periods)).astype(np.int64) * (possible > 0)
+        counts[rng.choice(n_periods, p=possible / possible.sum())] += counts.sum() == 0
         for period in rng.permutation(np.flatnonzero(counts)):
             open_rows = rows[period][starts[panel.unit[rows[period]]] == NEVER]
             k = min(int(counts[period]), len(open_rows) - MIN_CONTROLS)
@@ -272,9 +281,5 @@ def _row_draws(panel: Panel, n_replays: int, rng: np.random.Generator, n_treated
                 chance = odds[open_rows] / odds[open_rows].sum()
                 starts[panel.unit[rng.choice(open_rows, k, replace=False, p=chance)]] = period
         units = np.flatnonzero(starts != NEVER)
-        if len(units) == 0:
-            raise LiftosError(
-                f"more than {MIN_CONTROLS} untreated rows in a period with treated ones", "fewer", "Add controls."
-            )
         found.append(Replay(units, starts[units], 0, n_periods))
     return found

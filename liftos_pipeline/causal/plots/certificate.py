@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from liftos_pipeline.causal.plots.style import ALARM, BLUE, DPI, GREY, LIGHT, ORANGE, STYLE, WIDTH
+from liftos_pipeline.causal.verdicts import BLOCKED_EXCESS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,12 +22,12 @@ _ROW_HEIGHT, _FRAME_HEIGHT = 0.28, 1.5
 
 
 def plot_certificate(certificate: Certificate) -> Figure:
-    """One line per method that answered: size, coverage of the injected effect, smallest detectable effect."""
+    """One line per method with a verdict: size, coverage of the injected effect, smallest detectable effect."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    table = certificate.table[certificate.table["answered"] > 0].reset_index(drop=True)
+    table = certificate.table[certificate.table["status"].isin(list(_COLOURS))].reset_index(drop=True)
     nominal = 1.0 - certificate.level
     with mpl.rc_context(STYLE):
         height = _FRAME_HEIGHT + _ROW_HEIGHT * max(len(table), 2)
@@ -41,8 +42,9 @@ def plot_certificate(certificate: Certificate) -> Figure:
             limits = (share * row.detectable_low, share * row.detectable_high)
             _draw(seen, row.Index, share * row.detectable, *limits, colour, marker)
         size.axvspan(0, 100 * nominal, color=LIGHT, alpha=0.5, linewidth=0)
+        size.axvline(100 * (nominal + BLOCKED_EXCESS), color=ALARM, linewidth=0.8, linestyle=":")
         size.set_xlim(0, None)
-        size.set_xlabel("size, % (grey: allowed)")
+        size.set_xlabel("size, % (grey: allowed;\nblocked: all beyond the dots)")
         coverage.axvline(100 * certificate.level, color=GREY, linewidth=0.8)
         coverage.set_xlabel("coverage, %")
         seen.axvline(1.0, color=GREY, linewidth=0.8)
