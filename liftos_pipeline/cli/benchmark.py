@@ -27,20 +27,22 @@ def benchmark(
     quick: Annotated[bool, typer.Option(help="A million rows at most.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Time raw rows to panel, the estimators beside a scan of the same columns, and synthetic control's weights; all beside
-    the peers that are installed. Count how often geo tests err on made-up worlds."""
-    from liftos_pipeline.benchmarks import geo_tables, geo_tests, transformation
+    """Time raw rows to panel, a certificate, the estimators beside a scan of the same columns, and synthetic control's
+    weights; all beside the peers that are installed. Count how often geo tests err on made-up worlds."""
+    from liftos_pipeline.benchmarks import certificate, geo_tables, geo_tests, transformation
     from liftos_pipeline.benchmarks.estimators import measure, surroundings
     from liftos_pipeline.benchmarks.tables import plain, tables
     from liftos_pipeline.benchmarks.weight_tables import weight_tables
 
     about = surroundings()
     times = transformation.measure(min(records, 1_000_000) if quick else records)
+    certified = certificate.measure(quick)
     found = _told(measure(quick))
     if as_json:
         facts = {
             "surroundings": about,
             "transformation": vars(times),
+            "certificate": vars(certified),
             "estimators": [plain(row) for row in found],
             **_plain_weights(quick),
             "geo_tests": [geo_tables.plain(row) for row in _told_cells(geo_tests.measure(quick))],
@@ -49,6 +51,12 @@ def benchmark(
         return
     out.print(", ".join(f"{name} {value}" for name, value in about.items()), highlight=False)
     out.print(_transformation_table(times))
+    out.print(
+        f"certificate: {certified.units} units x {certified.days} days, {certified.judged} of {certified.methods} methods, "
+        f"{certified.replays} replays, {certified.workers} processes: {certified.seconds:.1f} s",
+        highlight=False,
+        soft_wrap=True,
+    )
     for table in tables(found):
         out.print(table)
         out.print()

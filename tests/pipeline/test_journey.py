@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from liftos_pipeline.schema import RAW_TABLES, RESULT_TABLES
-from tests.pipeline.conftest import LAST
+from tests.pipeline.conftest import FIRST, LAST
 
 MARTS = ("mart.marketing_panel", "mart.ad_performance_daily", "mart.subscriber_survival")
 
@@ -74,3 +74,53 @@ def test_results_say_where_they_come_from(public: duckdb.DuckDBPyConnection) -> 
     for table in RESULT_TABLES:
         modes = public.execute(f"SELECT DISTINCT source_mode, seed FROM {table.full_name}").fetchall()
         assert modes == [("simulated", 0)], table.full_name
+
+
+def test_certificates_of_every_platform_outcome_and_method_are_kept_per_as_of_day(
+    public: duckdb.DuckDBPyConnection,
+) -> None:
+    from liftos_pipeline.stages.effects import METHODS, OUTCOMES
+    from liftos_pipeline.stages.roles import ROLES
+
+    counts = public.execute(
+        "SELECT as_of::VARCHAR, count(*) FROM causal.certificates GROUP BY ALL ORDER BY 1"
+    ).fetchall()
+    assert counts == [(day, len(ROLES) * len(OUTCOMES) * len(METHODS)) for day in (FIRST, LAST)]
+    silent = public.execute(
+        "SELECT * FROM causal.certificates WHERE (size IS NULL OR status <> 'cleared') AND reason IS NULL"
+    ).fetchall()
+    assert silent == []
+
+
+def test_effects_carry_the_certificate_of_their_platform_outcome_and_method(
+    public: duckdb.DuckDBPyConnection,
+) -> None:
+    lost = public.execute(
+        "SELECT e.platform, e.outcome, e.method FROM causal.effect_estimates e "
+        "JOIN causal.certificates c USING (as_of, platform, outcome, method) "
+        "WHERE e.estimate IS NOT NULL AND (e.certificate IS DISTINCT FROM c.status "
+        "OR e.certified_size IS DISTINCT FROM c.size "
+        "OR json_extract_string(e.diagnostics, '$.certificate.status') IS DISTINCT FROM c.status)"
+    ).fetchall()
+    assert lost == []
+    carried = public.execute(
+        "SELECT count(certificate) FROM causal.effect_estimates WHERE estimate IS NOT NULL"
+    ).fetchall()
+    assert carried[0][0] > 0
+
+
+def test_no_effect_of_a_blocked_method_is_released(public: duckdb.DuckDBPyConnection) -> None:
+    released = public.execute(
+        "SELECT count(*) FROM causal.effect_estimates WHERE certificate = 'blocked' AND refused IS NULL"
+    ).fetchall()
+    assert released == [(0,)]
+
+
+def test_certificates_are_a_gate(public: duckdb.DuckDBPyConnection) -> None:
+    wrong = public.execute(
+        "SELECT subject FROM (SELECT as_of, platform || '.' || outcome AS subject, bool_or(status = 'blocked') AS is_bad "
+        "FROM causal.certificates GROUP BY ALL) c "
+        "LEFT JOIN (SELECT * FROM quality.gates WHERE gate = 'certificate') g USING (as_of, subject) "
+        "WHERE g.passed IS DISTINCT FROM NOT c.is_bad"
+    ).fetchall()
+    assert wrong == []
