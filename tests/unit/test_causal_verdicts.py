@@ -220,3 +220,9 @@ def test_methods_are_judged_side_by_side_in_their_order() -> None:
 def test_nothing_to_judge_is_a_table_of_reasons() -> None:
     nulls = [trials([(math.nan,) * 3] * 30, reasons=["no"] * 30)]
     assert list(verdicts(nulls, nulls, np.ones((5, 30)), 0.95)["status"]) == [NOT_APPLICABLE]
+
+
+def test_an_empty_set_sees_nothing_either() -> None:
+    null = trials([(0.0, -1.0, 1.0)] * 75 + [(0.0, INF, -INF)] * 25)
+    row = table(null, level=0.7)
+    assert (row.status, row.detectable) == (CLEARED, INF)
