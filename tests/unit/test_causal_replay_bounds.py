@@ -6,9 +6,11 @@ import math
 
 import numpy as np
 import pytest
+from scipy.special import expit, logit
 from scipy.stats import norm
 
 from liftos_pipeline.causal.inference.replay_bounds import (
+    Bounds,
     Membership,
     percentile_limits,
     resampled_weights,
@@ -80,15 +82,20 @@ def test_a_weighted_quantile_is_the_smallest_value_with_the_share() -> None:
     assert weighted_quantile(values, equal[None], 0.25)[0] == 1.0
 
 
+def width(bounds: Bounds) -> float:
+    """Of the first rate's limits, on the scale of log odds."""
+    return float(logit(bounds.high[0]) - logit(bounds.low[0]))
+
+
 def test_a_single_rate_that_does_not_vary_with_units_has_binomial_limits() -> None:
     hits = np.zeros(400)
     hits[:40] = 1.0
     bounds = simultaneous_rates([hits], np.ones((10, 400)), 0.95)
     smoothed = 41 / 402
-    margin = norm.ppf(0.975) * math.sqrt(smoothed * (1 - smoothed) / 400)
+    margin = norm.ppf(0.975) / math.sqrt(smoothed * (1 - smoothed) * 400)
     assert bounds.value[0] == 0.1
-    assert bounds.low[0] == pytest.approx(0.1 - margin)
-    assert bounds.high[0] == pytest.approx(0.1 + margin)
+    assert bounds.low[0] == pytest.approx(expit(logit(smoothed) - margin))
+    assert bounds.high[0] == pytest.approx(expit(logit(smoothed) + margin))
 
 
 def test_more_rates_have_wider_limits_and_those_without_answers_do_not_count() -> None:
@@ -99,7 +106,7 @@ def test_more_rates_have_wider_limits_and_those_without_answers_do_not_count() -
     one, five = simultaneous_rates(hits[:1], weights, 0.95), simultaneous_rates(hits, weights, 0.95)
     padded = simultaneous_rates([hits[0], none, none], weights, 0.95)
     sidak = norm.ppf(0.5 * (1 + 0.95**0.2)) / norm.ppf(0.975)
-    assert five.value[0] - five.low[0] == pytest.approx(sidak * (one.value[0] - one.low[0]))
+    assert width(five) == pytest.approx(sidak * width(one))
     assert padded.low[0] == one.low[0]
     assert np.isnan([padded.value[1], padded.low[1], padded.high[2]]).all()
 
@@ -107,7 +114,7 @@ def test_more_rates_have_wider_limits_and_those_without_answers_do_not_count() -
 def test_limits_stay_between_zero_and_one_and_no_rates_are_no_limits() -> None:
     bounds = simultaneous_rates([np.zeros(30), np.ones(30)], np.ones((5, 30)), 0.95)
     assert (bounds.low[0], bounds.high[1]) == (0.0, 1.0)
-    assert 0.0 < bounds.high[0] < 0.2 and 0.8 < bounds.low[1] < 1.0
+    assert 0.03 < bounds.high[0] < 0.5 and bounds.low[1] == pytest.approx(1 - bounds.high[0])
     assert len(simultaneous_rates([], np.ones((5, 30)), 0.95).value) == 0
 
 
@@ -118,7 +125,8 @@ def test_limits_are_wide_where_draws_vary_and_the_rates_move_together() -> None:
     weights = rng.multinomial(10, np.full(100, 0.01), size=2_000) * 10.0
     one, two = simultaneous_rates([hits], weights, 0.95), simultaneous_rates([hits, hits], weights, 0.95)
     spread = weighted_mean(hits, weights).std()
-    assert one.value[0] - one.low[0] == pytest.approx(norm.ppf(0.975) * spread, rel=0.05)
+    smoothed = (hits.sum() + 1) / 102
+    assert width(one) == pytest.approx(2 * norm.ppf(0.975) * spread / (smoothed * (1 - smoothed)), rel=0.05)
     assert two.low[0] < one.low[0]
 
 

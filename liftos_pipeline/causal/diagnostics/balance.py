@@ -113,9 +113,11 @@ def compare_moments(names: Sequence[str], moments: Moments, largest: Floats) -> 
     largest : ndarray, shape (k,)
         Size of the covariates, by which rounding is told from variation.
     """
-    table = pd.DataFrame({"covariate": list(names)})
-    table["mean_treated"] = moments["treated", "after"][0]
-    table["mean_control"] = moments["control", "after"][0]
+    table: dict[str, object] = {
+        "covariate": np.array(list(names), dtype=object),
+        "mean_treated": moments["treated", "after"][0],
+        "mean_control": moments["control", "after"][0],
+    }
     pooled = np.sqrt((moments["treated", "before"][1] + moments["control", "before"][1]) / 2.0)
     varies = pooled > NO_VARIATION * largest
     for time in ("before", "after"):
@@ -128,7 +130,7 @@ def compare_moments(names: Sequence[str], moments: Moments, largest: Floats) -> 
         _reason(bool(v), bool(c > 0), bool(a > 0))
         for v, c, a in zip(varies, moments["control", "before"][1], moments["control", "after"][1], strict=True)
     ]
-    return table
+    return pd.DataFrame(table)
 
 
 def _validate(X: Floats, d: Floats, names: Sequence[str], before: Floats, after: Floats) -> None:

@@ -73,10 +73,13 @@ def balance_diagnostics(
 
 def tell_balance(table: pd.DataFrame, is_weighted: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The same from the table of a :class:`Balance`."""
-    sizes = {time: table[f"smd_{time}"].abs().max() if len(table) else math.nan for time in ("before", "after")}
+    sizes = {
+        time: np.nanmax(np.abs(table[f"smd_{time}"].to_numpy()), initial=-np.inf) for time in ("before", "after")
+    }
     told = {time: float(size) if np.isfinite(size) else None for time, size in sizes.items()}
+    columns = [table[name].tolist() for name in table]
     facts = {
-        "balance": table.to_dict("records"),
+        "balance": [dict(zip(table, row, strict=True)) for row in zip(*columns, strict=True)],
         "largest_smd_before": told["before"],
         "largest_smd": told["after"],
     }
@@ -84,11 +87,11 @@ def tell_balance(table: pd.DataFrame, is_weighted: bool) -> tuple[dict[str, Any]
 
 
 def _difference_warning(table: pd.DataFrame, is_weighted: bool) -> tuple[str, ...]:
-    sizes = table["smd_after"].abs()
+    sizes = np.abs(table["smd_after"].to_numpy())
     n_large = int((sizes > LARGE_DIFFERENCE).sum())
     if n_large == 0:
         return ()
-    row = table.loc[sizes.idxmax()]
+    row = table.iloc[int(np.nanargmax(sizes))]
     return (
         f"covariates that differ between the arms by more than {LARGE_DIFFERENCE:g} standard deviations"
         f"{' after weighting' if is_weighted else ''}: {n_large} of {len(sizes)}, most {row['covariate']} by "

@@ -105,8 +105,10 @@ def simultaneous_rates(hits: Sequence[Floats], weights: Floats, level: float) ->
 
     Notes
     -----
-    Limits are the value plus and minus ``c`` standard errors, ``c`` the quantile of the largest absolute studentised
-    deviation among the draws. A standard error is at least that of as many independent replays.
+    On the scale of log odds, where a small rate does not make its own limits short, limits are the rate plus and minus
+    ``c`` standard errors, ``c`` the quantile of the largest absolute studentised deviation among the draws, or that of
+    independent rates if it is larger. A standard error is at least that of as many independent replays, and rates have
+    one hit and one miss more than were seen.
 
     References
     ----------
@@ -123,8 +125,11 @@ def simultaneous_rates(hits: Sequence[Floats], weights: Floats, level: float) ->
     error = np.maximum(np.nanstd(drawn, axis=1), np.sqrt(smoothed * (1 - smoothed) / n))
     largest = np.nanmax(np.abs(drawn - values[:, None]) / error[:, None], axis=0)
     margin = max(float(np.nanquantile(largest, level)), _normal(level, len(known))) * error
-    bounds.value[known], bounds.low[known], bounds.high[known] = values, values - margin, values + margin
-    return Bounds(bounds.value, np.clip(bounds.low, 0.0, 1.0), np.clip(bounds.high, 0.0, 1.0))
+    odds, factor = smoothed / (1 - smoothed), np.exp(margin / (smoothed * (1 - smoothed)))
+    bounds.value[known] = values
+    bounds.low[known] = np.minimum(odds / factor / (1 + odds / factor), values)
+    bounds.high[known] = np.maximum(1 - 1 / (1 + odds * factor), values)
+    return bounds
 
 
 def _normal(level: float, n_rates: int) -> float:
