@@ -73,6 +73,13 @@ def test_staggered_starts_keep_their_spacing_within_the_window() -> None:
     assert all(len(np.unique(draw.starts)) == 1 for draw in short)
 
 
+def test_the_first_of_fewer_units_starts_where_the_window_has_its_start() -> None:
+    panel = panel_of(adoption_panel(2, 7, 30, starts=(20, 22, 22, 22, NEVER, NEVER, NEVER)))
+    draws = draw_replays(panel, 80, seed=0, n_pre=6, n_post=4).draws
+    assert {len(draw.units) for draw in draws} >= {1, 3}
+    assert all(draw.start == draw.first + 6 for draw in draws)
+
+
 def test_units_treated_on_paper_are_at_most_half_of_those_at_hand() -> None:
     panel = panel_of(adoption_panel(3, 10, 12, starts=(8, 8, 8, 8, NEVER)))
     sizes = {(draw.end > 8, len(draw.units)) for draw in draw_replays(panel, 60, seed=0, n_pre=3, n_post=1).draws}
