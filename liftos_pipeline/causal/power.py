@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from liftos_pipeline.causal.certificate import BLOCKED, CLEARED, judged
 from liftos_pipeline.causal.diagnostics.planned import Assignment
 from liftos_pipeline.causal.inference.covariance import ROUNDING
 from liftos_pipeline.causal.inference.long_difference import power_of
@@ -20,6 +19,7 @@ from liftos_pipeline.causal.power_question import Question, Running, question_of
 from liftos_pipeline.causal.power_result import Needed, PanelNoise, Power
 from liftos_pipeline.causal.simulated_power import Asked, SimulatedPower
 from liftos_pipeline.causal.trials import Progress
+from liftos_pipeline.causal.verdicts import BLOCKED, CLEARED, judged
 from liftos_pipeline.errors import LiftosError
 
 Floats = NDArray[np.float64]

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
-from liftos_pipeline.cli.console import clear_errors, err
+from liftos_pipeline.cli.console import clear_errors, progress_bar
 from liftos_pipeline.cli.files import (
     AsJson,
     Cluster,
@@ -75,7 +73,7 @@ def certify(
             weights=weights,
             cluster=cluster,
         )
-        with _progress() as progress:
+        with progress_bar("replays") as progress:
             certificate = certify_methods(
                 panel,
                 asked or None,
@@ -106,16 +104,3 @@ def _by_method(texts: list[str]) -> dict[str, dict[str, object]]:
             )
         found.setdefault(method, {})[own] = value
     return found
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None] | None]:
-    """A bar on a terminal, nothing elsewhere."""
-    if not err.is_terminal:
-        yield None
-        return
-    from rich.progress import Progress
-
-    with Progress(console=err, transient=True) as bar:
-        task = bar.add_task("replays", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

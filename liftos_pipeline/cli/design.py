@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from liftos_pipeline.cli.console import clear_errors, err
-from liftos_pipeline.cli.library import _names, _options, _read_file
-from liftos_pipeline.errors import LiftosError
+from liftos_pipeline.cli.console import clear_errors, progress_bar
+from liftos_pipeline.cli.files import method_options, names, read_file, refuse_other_pictures
 
 if TYPE_CHECKING:
     from liftos_pipeline.causal import Panel
-    from liftos_pipeline.causal.trials import Progress
-
-_PICTURES = (".png", ".svg", ".pdf")
 
 
 def power(
@@ -61,11 +55,10 @@ def power(
     with clear_errors():
         from liftos_pipeline.causal import power as power_of
 
-        if plot is not None and plot.suffix not in _PICTURES:
-            raise LiftosError(f"a picture in {', '.join(_PICTURES)}", str(plot), "Choose one of these endings.")
+        refuse_other_pictures(plot)
         roles = {"outcome": outcome, "unit": unit, "period": period, "cluster": cluster, "weights": weights}
-        panel = _panel(file, treatment, {**roles, "covariates": _names(covariates)})
-        with _shown_progress() as progress:
+        panel = _panel(file, treatment, {**roles, "covariates": names(covariates)})
+        with progress_bar("placebo treatments") as progress:
             found = power_of(
                 panel,
                 method,
@@ -79,7 +72,7 @@ def power(
                 level=level,
                 n_replays=replays,
                 seed=seed,
-                options=_options(option),
+                options=method_options(option),
                 workers=workers,
                 progress=progress,
             )
@@ -97,20 +90,7 @@ def _panel(file: Path, treatment: str | None, roles: dict[str, Any]) -> Panel:
     """With the treatment's column, or, without one or where it is 0 throughout, before anyone is treated."""
     from liftos_pipeline.causal import Panel
 
-    frame = _read_file(file)
+    frame = read_file(file)
     if treatment is None or (treatment in frame and bool((frame[treatment] == 0).all())):
         return Panel.untreated(frame, **roles)
     return Panel.from_frame(frame, treatment=treatment, **roles)
-
-
-@contextmanager
-def _shown_progress() -> Iterator[Progress | None]:
-    """A bar on standard error where that is a terminal."""
-    if not err.is_terminal:
-        yield None
-        return
-    from rich.progress import Progress as Bar
-
-    with Bar(console=err, transient=True) as bar:
-        task = bar.add_task("placebo treatments")
-        yield lambda done, total: bar.update(task, completed=done, total=total)

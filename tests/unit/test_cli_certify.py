@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -96,6 +95,6 @@ def test_progress_goes_to_a_terminal_alone(path: Path, monkeypatch) -> None:
     assert run(path, "--methods", "did").stderr == ""
     terminal = io.StringIO()
     shown = Console(force_terminal=True, file=terminal, width=80)
-    monkeypatch.setattr(sys.modules["liftos_pipeline.cli.certify"], "err", shown)
+    monkeypatch.setattr("liftos_pipeline.cli.console.err", shown)
     assert run(path, "--methods", "did", "--json").stdout.startswith("{")
     assert "replays" in terminal.getvalue()
