@@ -16,7 +16,6 @@ from liftos_pipeline.stages.confounders import find_confounders
 from liftos_pipeline.stages.effects import METHODS, PRIMARY_METHOD, estimate_effects
 from liftos_pipeline.stages.factors import FACTORS, external_factors
 from liftos_pipeline.stages.gates import gate_rows
-from liftos_pipeline.stages.graph import graph_edges
 from liftos_pipeline.stages.propensity import propensity_scores
 from liftos_pipeline.stages.roles import MACRO
 
@@ -267,25 +266,6 @@ def test_attribution_has_a_reason_instead_of_a_number() -> None:
     assert found["treated_units"].tolist() == [1, 1, 0, 0]
     assert found["reported_change"].isna().tolist() == [False, False, True, True]
     assert attribute(rows.iloc[:0], effects)["treated_units"].tolist() == [0, 0, 0, 0]
-
-
-def test_the_graph_adjusts_for_what_comes_before_and_for_nothing_after() -> None:
-    rows = pd.concat([causal_ready([1], [0], quality_before=math.nan), causal_ready([1], [0], platform="klaviyo")])
-    edges = graph_edges(rows)
-    assert not edges.duplicated(["platform", "treatment_type", "cause", "effect"]).any()
-    meta = edges[edges["platform"] == "meta"]
-    adjusted = set(meta.loc[meta["adjusted"], "cause"])
-    assert adjusted == {*COVARIATES, "count_before", "calendar"} - {"quality_before"}
-    assert "quality_before" in set(edges.loc[edges["platform"] == "klaviyo", "cause"])
-    arrows = set(zip(meta["cause"], meta["effect"], strict=True))
-    for cause in (*adjusted, "unit_demand"):
-        assert {(cause, "creative_change"), (cause, "outcome")} <= arrows
-    assert {("creative_change", "outcome"), ("creative_change", "delivery"), ("delivery", "outcome")} <= arrows
-    assert {(name, "calendar") for name in MACRO} <= arrows
-    assert {effect for cause, effect in arrows if cause == "unit_demand"} & adjusted
-    after_treatment = {effect for cause, effect in arrows if cause == "creative_change"}
-    assert not (after_treatment | set(MACRO) | {"unit_demand"}) & adjusted
-    assert graph_edges(rows.iloc[:0]).empty
 
 
 @pytest.mark.parametrize(("factor", "days"), [("umcsent", 100), ("nominal_gdp_growth", 225), ("log_vix", 8)])
