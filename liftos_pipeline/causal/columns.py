@@ -83,13 +83,15 @@ def _from_arrow(table: pa.Table, names: list[str]) -> pd.DataFrame:
     return frame
 
 
-def numeric(frame: pd.DataFrame, name: str, role: str, allow_missing: bool = False) -> Floats:
+def numeric(
+    frame: pd.DataFrame, name: str, role: str, allow_missing: bool = False, allow_infinite: bool = False
+) -> Floats:
     """One column as 64-bit floats, shape (n,). Small integers are widened, so that no sum can overflow.
 
     Raises
     ------
     LiftosError
-        The column is not numeric, or has infinite or (unless allowed) missing values.
+        The column is not numeric, or has missing or infinite values that are not allowed.
     """
     column = frame[name]
     if not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)) or (
@@ -101,7 +103,7 @@ def numeric(frame: pd.DataFrame, name: str, role: str, allow_missing: bool = Fal
     values: Floats = column.to_numpy(dtype=np.float64, na_value=np.nan)
     n_infinite = int(np.isinf(values).sum())
     n_missing = int(np.isnan(values).sum())
-    if n_infinite or (n_missing and not allow_missing):
+    if (n_infinite and not allow_infinite) or (n_missing and not allow_missing):
         raise LiftosError(
             f"finite values in {role} {name}",
             f"{n_missing} missing and {n_infinite} infinite of {len(values)} rows",
@@ -114,7 +116,8 @@ def keys(frame: pd.DataFrame, name: str, role: str) -> Keys:
     """Codes and sorted labels of a key column: strings, whole numbers or dates.
 
     Labels are normalised (64-bit integers, microsecond instants, text), so that the same key is the same label
-    whichever table library it came from.
+    whichever table library it came from. Instants with a zone become UTC, unless all are midnights there: those are
+    days, which a change to summer time would else shift by an hour.
 
     Raises
     ------
@@ -142,7 +145,10 @@ def _normalised(column: pd.Series, name: str, role: str) -> NDArray[Any]:
     if kind in ("datetime64", "datetime", "date"):
         instants = column if pd.api.types.is_datetime64_any_dtype(column.dtype) else pd.to_datetime(column)
         if instants.dt.tz is not None:
-            instants = instants.dt.tz_convert("UTC").dt.tz_localize(None)
+            is_days = bool((instants.dt.normalize() == instants).all())
+            instants = (
+                instants.dt.tz_localize(None) if is_days else instants.dt.tz_convert("UTC").dt.tz_localize(None)
+            )
         return np.asarray(instants, dtype="datetime64[us]")
     if kind == "string":
         return np.asarray(column, dtype=object)

@@ -85,10 +85,11 @@ def budget_change(
     if not min_size >= 0.0:
         raise LiftosError("min_size at zero or above", repr(min_size), "0.08 is 8 log points.")
     series = read_series(df, unit, period, value)
-    n_negative = int(np.sum(series.values < 0))
+    (spend,) = series.values
+    n_negative = int(np.sum(spend < 0))
     if n_negative:
         raise LiftosError(f"{value} at zero or above", f"{n_negative} negative rows", "Correct these rows.")
-    log_spend = np.log(np.where(series.values > 0, series.values, np.nan))
+    log_spend = np.log(np.where(spend > 0, spend, np.nan))
     span = _spans(log_spend)
     rows = np.flatnonzero(span.testable)
     whole, shifts = _find(log_spend[rows], span.start[rows], span.stop[rows], series.is_daily, alpha, min_size)

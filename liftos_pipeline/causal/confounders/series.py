@@ -27,8 +27,8 @@ class UnitSeries:
         Labels.
     periods : ndarray, shape (n_periods,)
         Labels: instants or whole numbers, equally spaced.
-    values : ndarray, shape (n_units, n_periods)
-        NaN where there is no row or no value.
+    values : ndarray, shape (n_values, n_units, n_periods)
+        One grid per column that was read, in the order asked for. NaN where there is no row or no value.
     is_daily : bool
         Whether neighbours are one day (or one whole number) apart, so that weeks have seven of them.
     """
@@ -39,8 +39,15 @@ class UnitSeries:
     is_daily: bool
 
 
-def read_series(df: Tabular, unit: str, period: str, value: str) -> UnitSeries:
-    """Read one value per unit and period.
+def read_series(df: Tabular, unit: str, period: str, *values: str, allow_infinite: bool = False) -> UnitSeries:
+    """Read columns on the grid of units and periods.
+
+    Parameters
+    ----------
+    values : str
+        Columns of numbers; what they may hold is for the detector to say.
+    allow_infinite : bool
+        Hand infinite values on, for a detector that answers unit by unit, instead of refusing the table.
 
     Raises
     ------
@@ -48,10 +55,10 @@ def read_series(df: Tabular, unit: str, period: str, value: str) -> UnitSeries:
         Missing or non-numeric columns, periods that are text, repeated (unit, period), or a calendar so irregular
         that it would be nearly empty.
     """
-    frame = to_pandas(df, (unit, period, value))
+    frame = to_pandas(df, (unit, period, *values))
     units = keys(frame, unit, "unit")
     times = keys(frame, period, "period")
-    values = numeric(frame, value, value, allow_missing=True)
+    columns = [numeric(frame, name, name, allow_missing=True, allow_infinite=allow_infinite) for name in values]
     is_dated = times.labels.dtype.kind == "M"
     if not is_dated and times.labels.dtype.kind != "i":
         raise LiftosError("dates or whole numbers as period", f"{period} holds text", "Convert it to dates.")
@@ -74,8 +81,9 @@ def read_series(df: Tabular, unit: str, period: str, value: str) -> UnitSeries:
             f"{int((counts > 1).sum())} repeated pairs, first {units.labels[units.codes[row]]}",
             "Aggregate or drop the repeated rows.",
         )
-    grid = np.full(len(units.labels) * n_periods, np.nan)
-    grid[cell] = values
+    grid = np.full((len(values), len(units.labels) * n_periods), np.nan)
+    for place, column in enumerate(columns):
+        grid[place, cell] = column
     periods = (ticks[0] + step * np.arange(n_periods)).astype(times.labels.dtype)
     is_daily = step == (DAY_US if is_dated else 1)
-    return UnitSeries(units.labels, periods, grid.reshape(len(units.labels), n_periods), is_daily)
+    return UnitSeries(units.labels, periods, grid.reshape(len(values), len(units.labels), n_periods), is_daily)
