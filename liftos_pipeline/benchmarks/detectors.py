@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from liftos_pipeline.benchmarks import detect_treatments
+from liftos_pipeline.benchmarks import detect_fatigue, detect_regimes, detect_treatments
 from liftos_pipeline.benchmarks.operating_points import Scenarios
 
 SCENARIOS: dict[str, Scenarios] = {
+    detect_fatigue.DETECTOR: detect_fatigue.cells,
+    detect_regimes.DETECTOR: detect_regimes.cells,
     detect_treatments.DETECTOR: detect_treatments.cells,
 }

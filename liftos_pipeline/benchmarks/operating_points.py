@@ -16,6 +16,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+Sense = Literal["at most", "at least", "shown"]
 DRAWS = 5_000
 """Below this a rate near its limit is not judged."""
 LEVEL = 0.05
@@ -42,7 +43,7 @@ class Cell:
 
     detector: str
     name: str
-    sense: Literal["at most", "at least", "shown"]
+    sense: Sense
     asked: float
     draws: int
     rate: float
@@ -65,7 +66,7 @@ Scenarios = Callable[[int], Iterator[Cell]]
 def proportion(
     detector: str,
     name: str,
-    sense: Literal["at most", "at least", "shown"],
+    sense: Sense,
     asked: float,
     hits: int,
     draws: int,
@@ -135,11 +136,14 @@ def table(found: Sequence[Judged]) -> Table:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure the named detectors, or all, and print the table; a line per cell as it ends goes to standard error."""
     from liftos_pipeline.benchmarks.detectors import SCENARIOS
+    from liftos_pipeline.causal.specification import one_of
 
     parser = argparse.ArgumentParser(description="Operating points of detectors.")
     parser.add_argument("--draws", type=int, default=DRAWS, help="draws per cell")
-    parser.add_argument("detector", nargs="*", choices=[*SCENARIOS, []], help="default: all")
+    parser.add_argument("detector", nargs="*", help=f"{', '.join(SCENARIOS)}; default: all")
     asked = parser.parse_args(arguments)
+    for name in asked.detector:
+        one_of("detector", name, tuple(SCENARIOS))
     progress = Console(stderr=True)
     cells: list[Cell] = []
     for name in asked.detector or SCENARIOS:

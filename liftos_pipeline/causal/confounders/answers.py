@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,37 @@ import pandas as pd
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 DETECTED, NOT_DETECTED = "detected", "not_detected"
 NOT_IDENTIFIED, UNDETERMINED = "not_identified", "undetermined"
 EVENT_COLUMNS = ("unit", "date", "size", "statistic", "p_value")
+
+
+@dataclass(frozen=True, eq=False)
+class Verdicts:
+    """Answers on m units by one way of answering; arrays have shape (m,), NaN where unknown.
+
+    ``event_row``, ``event_place``, ``event_size``, shape (e,): unit (0 to m - 1), period and size of each event.
+    """
+
+    status: Sequence[str]
+    reason: Sequence[str]
+    statistic: Floats
+    p_value: Floats
+    estimate: Floats
+    n_needed: Floats
+    event_row: Integers
+    event_place: Integers
+    event_size: Floats
+
+
+def first_true(cases: Sequence[tuple[Bools, str, Sequence[str]]]) -> tuple[list[str], list[str]]:
+    """Status and reason of each unit: those of the first case that holds; one must."""
+    place = np.argmax(np.stack([holds for holds, _, _ in cases]), axis=0)
+    status = [cases[case][1] for case in place]
+    return status, [cases[case][2][row] for row, case in enumerate(place)]
 
 
 def defects(rules: Mapping[str, Bools]) -> list[str]:
@@ -43,7 +69,7 @@ def answer_table(
     status: Sequence[str],
     numbers: Mapping[str, Floats],
     events: pd.DataFrame,
-    n_observed: NDArray[np.int64],
+    n_observed: Integers,
     n_needed: Floats,
     reason: Sequence[str],
 ) -> pd.DataFrame:
@@ -78,6 +104,6 @@ def answer_table(
 
 def no_events(periods: NDArray[Any]) -> pd.DataFrame:
     """An empty table of events whose dates have the type of the periods."""
-    nothing = np.full(0, math.nan)
+    nothing = np.zeros(0)
     columns = {"unit": np.zeros(0, dtype=object), "date": periods[:0]}
     return pd.DataFrame({**columns, "size": nothing, "statistic": nothing, "p_value": nothing})

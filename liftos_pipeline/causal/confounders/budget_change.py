@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -18,6 +17,7 @@ from liftos_pipeline.causal.confounders.cleaning import (
 )
 from liftos_pipeline.causal.confounders.segmentation import MIN_LENGTH, Stretches, segment
 from liftos_pipeline.causal.confounders.series import UnitSeries, read_series
+from liftos_pipeline.causal.confounders.spans import Spans, observed_spans
 from liftos_pipeline.causal.results import Detection
 from liftos_pipeline.errors import LiftosError
 
@@ -25,22 +25,6 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 CALENDAR_PASSES = 3
-MAX_UNSPENT_SHARE = 0.2
-
-
-@dataclass(frozen=True)
-class _Span:
-    """Which units can be tested, and where. ``start``, ``stop``: shape (n_units,); ``reason``: "" if testable."""
-
-    start: Integers
-    stop: Integers
-    n_observed: Integers
-    n_needed: Integers
-    reason: list[str]
-
-    @property
-    def testable(self) -> NDArray[np.bool_]:
-        return np.array([not reason for reason in self.reason])
 
 
 def budget_change(
@@ -90,26 +74,12 @@ def budget_change(
     if n_negative:
         raise LiftosError(f"{value} at zero or above", f"{n_negative} negative rows", "Correct these rows.")
     log_spend = np.log(np.where(spend > 0, spend, np.nan))
-    span = _spans(log_spend)
+    span = observed_spans(~np.isnan(log_spend), MIN_LENGTH, "days with spend")
     rows = np.flatnonzero(span.testable)
     whole, shifts = _find(log_spend[rows], span.start[rows], span.stop[rows], series.is_daily, alpha, min_size)
     events = _events(series, rows, shifts)
     table = _table(series, span, rows, whole, events, alpha, min_size)
     return Detection("budget_change", table, events, {"alpha": alpha, "min_size": min_size})
-
-
-def _spans(log_spend: Floats) -> _Span:
-    known = ~np.isnan(log_spend)
-    n_observed = known.sum(axis=1)
-    start = np.argmax(known, axis=1)
-    stop = np.where(n_observed > 0, known.shape[1] - np.argmax(known[:, ::-1], axis=1), 0)
-    length = stop - start
-    n_needed = np.maximum(MIN_LENGTH, np.ceil((1.0 - MAX_UNSPENT_SHARE) * length)).astype(np.int64)
-    reason = [
-        "" if seen >= needed else f"{seen} days with spend in a span of {days}, at least {needed} are needed"
-        for seen, needed, days in zip(n_observed, n_needed, length, strict=True)
-    ]
-    return _Span(start.astype(np.int64), stop.astype(np.int64), n_observed.astype(np.int64), n_needed, reason)
 
 
 def _find(
@@ -147,7 +117,7 @@ def _events(series: UnitSeries, rows: Integers, shifts: Stretches) -> pd.DataFra
 
 def _table(
     series: UnitSeries,
-    span: _Span,
+    span: Spans,
     rows: Integers,
     whole: Stretches,
     events: pd.DataFrame,
