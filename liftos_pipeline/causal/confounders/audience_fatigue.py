@@ -144,7 +144,7 @@ def _read(roles: dict[str, Floats]) -> _Delivery:
         "negative or infinite impressions": (shown < 0) | np.isinf(shown),
         "a refresh other than 0 or 1": ~np.isin(refresh, (0.0, 1.0)) & ~np.isnan(refresh),
         "more clicks than impressions": (shows & np.isfinite(rate) & (rate > (100.0 if per_cent else 1.0)))
-        | (roles.get("clicks", np.zeros_like(rate)) > roles.get("impressions", np.full_like(rate, np.inf))),
+        | (roles.get("clicks", np.full_like(rate, -np.inf)) > shown),
     }
     with np.errstate(invalid="ignore", divide="ignore"):
         if "impressions" in roles:
