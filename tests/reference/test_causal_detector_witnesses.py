@@ -36,7 +36,7 @@ def dense_average(y: np.ndarray, X: np.ndarray, noise: np.ndarray) -> tuple[floa
         information = X[seen].T @ np.linalg.solve(covariance, X[seen])
         degrees = len(days) - X.shape[1]
         dets = np.linalg.slogdet(covariance)[1] + np.linalg.slogdet(information)[1]
-        log_weight.append(-0.5 * (dets + degrees * np.log(left)))
+        log_weight.append(2.0 * rho - 0.5 * (dets + degrees * np.log(left)))
         beta.append(fit.params[-1])
         error.append(fit.bse[-1])
     beta, error = np.array(beta), np.array(error)

@@ -23,7 +23,9 @@ CORRELATIONS = (0.0, 0.15, 0.3, 0.45, 0.6, 0.7, 0.8, 0.88, 0.94, 0.98)
 NOISE_SHARES = (0.0, 0.3, 0.6, 0.85)
 """Shares of white noise in the variance of an error."""
 GRID = np.array([(rho, share) for rho in CORRELATIONS for share in NOISE_SHARES] + [(0.0, 1.0)])
-"""Points over which is averaged, all equally likely beforehand; at the first the errors are white."""
+"""Points over which is averaged; at the first the errors are white."""
+PERSISTENCE_FAVOURED = 2.0
+"""Prior log-odds per unit of autocorrelation: short series look less persistent than they are, and tests err there."""
 DEPENDENT = 1e-9
 """Share of a column's square that the columns before it leave: below it the column adds nothing."""
 _CHUNK = 64
@@ -99,6 +101,7 @@ def last_coefficients(Y: Floats, X: Floats, noise: Floats) -> Coefficients:
 def _averaged(log_weight: Floats, beta: Floats, scale: Floats, explained: Floats, degrees: Floats) -> Coefficients:
     from scipy.special import stdtr
 
+    log_weight = log_weight + PERSISTENCE_FAVOURED * GRID[:, 0]
     weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True, initial=-np.inf))
     weight /= weight.sum(axis=1, keepdims=True)
     freedom = degrees[:, None]
@@ -188,7 +191,7 @@ def _fit_each(  # noqa: C901
                         centred = left
                 if a == last:
                     gram[a, a] = max(left, 1e-300)
-                elif left > 1e-9 * own:
+                elif left > DEPENDENT * own:
                     gram[a, a] = np.sqrt(left)
                     log_det += np.log(left)
                     used += 1
@@ -198,7 +201,7 @@ def _fit_each(  # noqa: C901
             pivot = gram[target, target]
             if g == 0:
                 degrees[i] = freedom
-                is_flat = centred <= 1e-9 * square
+                is_flat = centred <= DEPENDENT * square
                 explained[i] = 1.0 if is_flat else 1.0 - pivot * pivot / centred
             log_weight[i, g] = -0.5 * (log_det + freedom * np.log(gram[last, last]))
             beta[i, g] = gram[last, target] / pivot if pivot > 0.0 else np.nan
