@@ -88,7 +88,7 @@ def test_likelihood_of_the_switching_mean_against_statsmodels(switching):
         theirs = [stay_0, 1 - stay_1, first, first + gap, variance, rho]
         smoothed = model_of(y).smooth(theirs)
         chance = np.empty(n)
-        likelihood = regime_kernel.step(y, ours, np.empty((n, 4)), np.empty((n, 2)), chance)
+        likelihood = regime_kernel.step(y, ours, np.empty((n, 4)), np.empty((n, 3)), chance)
         assert likelihood - 0.5 * (n - 1) * np.log(2 * np.pi) == pytest.approx(smoothed.llf, rel=EXACT)
         np.testing.assert_allclose(chance[1:], smoothed.smoothed_marginal_probabilities[:, 1], atol=1e-8)
 
@@ -118,7 +118,7 @@ def test_steps_of_the_search_never_lower_the_likelihood(switching):
     y = (switching[1] - switching[1].mean()) / switching[1].std()
     n = len(y)
     parameters = np.array([0.5, -0.3, 0.6, 1.0, 0.96, 0.9])
-    path = [regime_kernel.step(y, parameters, np.empty((n, 4)), np.empty((n, 2)), np.empty(n)) for _ in range(60)]
+    path = [regime_kernel.step(y, parameters, np.empty((n, 4)), np.empty((n, 3)), np.empty(n)) for _ in range(60)]
     # The first state's stationary chance is left out of the M step, which may cost a little.
     assert np.min(np.diff(path)) > -1e-3
     assert path[-1] - path[0] > 5.0

@@ -245,3 +245,16 @@ def test_the_table_is_what_its_script_makes():
     again = quantiles(0.5, 120, 2_000, np.random.default_rng(41))
     # The 5 % quantile of 2,000 draws has a standard error of about .25 here.
     np.testing.assert_allclose(again[2:4], CRITICAL_VALUES[row][2:4], atol=0.8)
+
+
+def test_two_exact_levels_and_one_odd_day():
+    """Nothing to divide by: no noise, and a day thousands of standard deviations away."""
+    levels = np.zeros((3, N_DAYS))
+    levels[0] -= 0.3 * SPELL
+    levels[1, 150] = 5.0
+    levels[2] = -0.3 * SPELL + Noise().draw(1, N_DAYS, 1e-5, np.random.default_rng(42))[0]
+    result = found(costs(levels))
+    assert result.table["status"].tolist() == ["detected", "not_detected", "detected"]
+    np.testing.assert_allclose(result.table["estimate"][[0, 2]], -0.3, atol=0.02)
+    assert result.events[result.events["unit"] == 2]["date"].tolist() == [60, 110, 180, 240]
+    assert np.isfinite(result.table["statistic"]).all()

@@ -108,7 +108,7 @@ def bootstrap_p_values(values: Floats, lengths: Integers, statistic: Floats, alp
         standard, _ = _standard(values[row, : lengths[row]])
         stream = int(np.random.SeedSequence([seed, crc32(standard.tobytes())]).generate_state(1)[0])
         count, draws = exceedances(standard, statistic[row], most, enough, fewest, stream)
-        p_value[row] = count / draws if count == enough else (count + 1.0) / (draws + 1.0)
+        p_value[row] = count / draws if draws < most and count else (count + 1.0) / (draws + 1.0)
 
     _each(work, len(values))
     return p_value

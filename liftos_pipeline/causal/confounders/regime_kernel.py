@@ -23,8 +23,12 @@ TOLERANCE = 3e-4
 SMALLEST_VARIANCE = 1e-6
 """Of the errors, where the variance of the series is one."""
 LARGEST_CORRELATION = 0.99
+LARGEST_EXPONENT = 60.0
+"""Of relative densities: beyond it they are taken relative to the largest, so that no product leaves the numbers."""
 MOST_LAGS = 7
 BURN_IN = 60
+HOPELESS = 3
+"""Exceedances among the fewest draws that can reject: more than twice what the level allows."""
 FAR = 6.0
 LONG_ENOUGH = 59
 
@@ -83,32 +87,44 @@ def _begin(y: Floats, half: int, share: float, parameters: Floats) -> None:
 def _step(y: Floats, parameters: Floats, density: Floats, ahead: Floats, chance: Floats) -> float:
     """One ECM step in place; the log-likelihood before it, given the first value, without constants.
 
-    ``density`` (n, 4) and ``ahead`` (n, 2) are work space. ``chance`` (n,) becomes the smoothed probability of state 1.
-    Pairs (yesterday, today) are numbered 00, 01, 10, 11; densities are relative to pair 00.
+    ``density`` (n, 4) and ``ahead`` (n, 3) are work space. ``chance`` (n,) becomes the smoothed probability of state 1.
+    Pairs (yesterday, today) are numbered 00, 01, 10, 11; densities are relative to pair 00, or to the largest of the
+    four on days when they are far apart.
     """
     n = len(y)
     first, gap, rho = parameters[FIRST], parameters[DIFFERENCE], parameters[RHO]
     variance, stay_0, stay_1 = parameters[VARIANCE], parameters[STAY_0], parameters[STAY_1]
     slope = gap / variance
     half = 0.5 * gap * slope
-    both = 1.0 - rho
-    squares = 0.0
+    together = np.exp(min(2.0 * half * rho, LARGEST_EXPONENT))
+    squares, moved = 0.0, 0.0
     for t in range(1, n):
         left = (y[t] - first) - rho * (y[t - 1] - first)
         squares += left * left
         lift = slope * left
-        density[t, 1] = np.exp(lift - half)
-        density[t, 2] = np.exp(-rho * lift - half * rho * rho)
-        density[t, 3] = np.exp(both * lift - half * both * both)
+        to_1, to_0 = lift - half, -rho * lift - half * rho * rho
+        stays = to_1 + to_0 + 2.0 * half * rho
+        if max(abs(to_1), abs(to_0), abs(stays), 2.0 * half) < LARGEST_EXPONENT:
+            density[t, 0] = 1.0
+            density[t, 1] = np.exp(to_1)
+            density[t, 2] = np.exp(to_0)
+            density[t, 3] = density[t, 1] * density[t, 2] * together
+        else:
+            top = max(0.0, to_1, to_0, stays)
+            moved += top
+            density[t, 0], density[t, 1] = np.exp(-top), np.exp(to_1 - top)
+            density[t, 2], density[t, 3] = np.exp(to_0 - top), np.exp(stays - top)
     start_1 = (1.0 - stay_0) / (2.0 - stay_0 - stay_1)
-    ahead[0, 0], ahead[0, 1] = 1.0 - start_1, start_1
-    likelihood, product = -0.5 * ((n - 1) * np.log(variance) + squares / variance), 1.0
+    zero, one = 1.0 - start_1, start_1
+    ahead[0, 0], ahead[0, 1] = zero, one
+    likelihood, product = moved - 0.5 * ((n - 1) * np.log(variance) + squares / variance), 1.0
     for t in range(1, n):
-        zero, one = ahead[t - 1, 0], ahead[t - 1, 1]
-        to_0 = zero * stay_0 + one * (1.0 - stay_1) * density[t, 2]
-        to_1 = zero * (1.0 - stay_0) * density[t, 1] + one * stay_1 * density[t, 3]
-        total = to_0 + to_1
-        ahead[t, 0], ahead[t, 1] = to_0 / total, to_1 / total
+        next_0 = zero * stay_0 * density[t, 0] + one * (1.0 - stay_1) * density[t, 2]
+        next_1 = zero * (1.0 - stay_0) * density[t, 1] + one * stay_1 * density[t, 3]
+        total = next_0 + next_1
+        scale = 1.0 / total
+        zero, one = next_0 * scale, next_1 * scale
+        ahead[t, 0], ahead[t, 1], ahead[t, 2] = zero, one, scale
         product *= total
         if product < 1e-150 or product > 1e150:
             likelihood += np.log(product)
@@ -116,19 +132,18 @@ def _step(y: Floats, parameters: Floats, density: Floats, ahead: Floats, chance:
     likelihood += np.log(product)
     back_0, back_1 = 1.0, 1.0
     w1, w2, w3, y1, y2, y3, l1, l2, l3 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    chance[n - 1] = ahead[n - 1, 1]
+    chance[n - 1] = one
     for t in range(n - 1, 0, -1):
-        zero, one = ahead[t - 1, 0], ahead[t - 1, 1]
-        p00 = stay_0 * back_0
+        back_0 *= ahead[t, 2]
+        back_1 *= ahead[t, 2]
+        p00 = stay_0 * density[t, 0] * back_0
         p01 = (1.0 - stay_0) * density[t, 1] * back_1
         p10 = (1.0 - stay_1) * density[t, 2] * back_0
         p11 = stay_1 * density[t, 3] * back_1
-        from_0, from_1 = p00 + p01, p10 + p11
-        total = zero * from_0 + one * from_1
-        scale_0, scale_1 = zero / total, one / total
-        p01 *= scale_0
-        p10 *= scale_1
-        p11 *= scale_1
+        back_0, back_1 = p00 + p01, p10 + p11
+        p01 *= ahead[t - 1, 0]
+        p10 *= ahead[t - 1, 1]
+        p11 *= ahead[t - 1, 1]
         chance[t - 1] = p10 + p11
         w1 += p01
         w2 += p10
@@ -139,8 +154,6 @@ def _step(y: Floats, parameters: Floats, density: Floats, ahead: Floats, chance:
         l1 += p01 * y[t - 1]
         l2 += p10 * y[t - 1]
         l3 += p11 * y[t - 1]
-        top = max(from_0, from_1)
-        back_0, back_1 = from_0 / top, from_1 / top
     improve(y, parameters, np.array([w1, w2, w3]), np.array([y1, y2, y3]), np.array([l1, l2, l3]))
     return float(likelihood)
 
@@ -201,7 +214,7 @@ def _fit(series: Floats, chance: Floats, parameters: Floats) -> tuple[float, flo
     """
     n = len(series)
     rho, one = one_mean(series)
-    density, ahead, trial = np.empty((n, 4)), np.empty((n, 2)), np.empty(6)
+    density, ahead, trial = np.empty((n, 4)), np.empty((n, 3)), np.empty(6)
     best = -np.inf
     for start in range(3):
         begin(series, 3 if start == 0 else 7, 0.25 * (2 - start) if start < 2 else 0.75, trial)
@@ -259,9 +272,9 @@ def _exceedances(
 ) -> tuple[int, int]:
     """How many of how many draws without regimes have a likelihood ratio at least as large.
 
-    Draws are autoregressions of the order that AIC chooses, with residuals drawn again. Stops at ``enough``
-    exceedances; after ``fewest`` draws without one where the statistic stands ``FAR`` standard deviations above them;
-    and after ``LONG_ENOUGH`` draws without one.
+    Draws are autoregressions of the order that AIC chooses, with residuals drawn again. They stop at ``enough``
+    exceedances, or ``HOPELESS`` of them within the first ``fewest`` draws; and after ``fewest`` draws without one where
+    the statistic stands ``FAR`` standard deviations above them, after ``LONG_ENOUGH`` in any case.
     """
     n = len(series)
     phi = np.empty(MOST_LAGS)
@@ -293,7 +306,7 @@ def _exceedances(
         squares += found * found
         if found >= statistic:
             count += 1
-            if count >= enough:
+            if count >= enough or (count >= HOPELESS and draw <= fewest):
                 return count, draw
         if count == 0 and draw >= fewest:
             mean = total / draw
