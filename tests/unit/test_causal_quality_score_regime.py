@@ -99,6 +99,7 @@ def test_heavy_tails_and_moving_averages_pass_the_screen_but_not_the_bootstrap()
         screen = p_values(fit.statistic, lengths, fit.persistence)
         assert np.mean(screen <= 0.05) > 0.3
         assert np.mean(bootstrap_p_values(series, lengths, fit.statistic, 0.05, seed=0) <= 0.05) < 0.15
+        assert (found(costs(0.12 * series)).table["status"] == "detected").mean() < 0.15
 
 
 def test_a_bootstrap_hangs_on_its_seed_and_its_series_only():
@@ -111,6 +112,8 @@ def test_a_bootstrap_hangs_on_its_seed_and_its_series_only():
     other = bootstrap_p_values(series, lengths, fit.statistic, 0.05, seed=2)
     assert (everyone != other).any()
     assert np.corrcoef(everyone, other)[0, 1] > 0.8
+    mirrored = bootstrap_p_values(-series, lengths, fit.statistic, 0.05, seed=1)
+    assert (mirrored != everyone).any()  # draws of its own, else each would be the mirror image
     strict = bootstrap_p_values(series, lengths, np.full(30, 1e6), 0.01, seed=1)
     np.testing.assert_array_equal(strict, 1.0 / 100.0)
     np.testing.assert_array_equal(bootstrap_p_values(series, lengths, np.zeros(30), 0.05, seed=1), 1.0)
@@ -153,6 +156,10 @@ def test_the_logged_score_takes_the_place_of_regimes():
         assert own["date"].tolist() == days.tolist()
         change = np.diff(score[unit])[days - 1]
         np.testing.assert_allclose(own["size"], change * table.loc[unit, "estimate"])
+        assert table.loc[unit, "date"] == days[np.argmax(np.abs(change))]
+    tenths = found(frame.assign(score=10.0 * frame["score"]), quality_score="score").table
+    assert tenths["status"].tolist() == table["status"].tolist()
+    np.testing.assert_allclose(10.0 * tenths["estimate"][:19], table["estimate"][:19])
 
 
 def test_a_score_without_effect_and_a_score_that_is_a_trend():
@@ -234,6 +241,9 @@ def test_p_values_meet_the_table_and_fall_with_the_statistic():
     statistic = np.array(CRITICAL_VALUES[row])
     at = np.full(len(statistic), 0.7)
     np.testing.assert_allclose(p_values(statistic, np.full(len(statistic), 365), at), PROBABILITIES, rtol=1e-6)
+    shorter = SERIES_LENGTHS.index(240) * len(PERSISTENCES) + PERSISTENCES.index(0.7)
+    between = 0.4 * statistic + 0.6 * np.array(CRITICAL_VALUES[shorter])
+    np.testing.assert_allclose(p_values(between, np.full(len(between), 290), at), PROBABILITIES, rtol=1e-6)
     grid = np.linspace(0.0, 40.0, 200)
     falling = p_values(grid, np.full(200, 90), np.full(200, 0.4))
     assert np.all(np.diff(falling) <= 0)

@@ -18,6 +18,7 @@ from liftos_pipeline.causal.confounders.answers import (
     defects,
     no_events,
 )
+from liftos_pipeline.causal.confounders.calendar_columns import calendar_columns
 from liftos_pipeline.causal.confounders.cleaning import WEEK, replace_outliers
 from liftos_pipeline.causal.confounders.series import UnitSeries, read_series
 from liftos_pipeline.causal.inference.noisy_autoregression import Coefficients, last_coefficients
@@ -152,7 +153,7 @@ def _read(roles: dict[str, Floats]) -> _Delivery:
             log_rate = np.log((counted + 0.5) / shown)
         else:
             counted, log_rate = np.full_like(rate, np.inf), np.log(rate)
-    known = np.isfinite(log_rate) & np.isfinite(frequency) & (shown > 0)
+    known = np.isfinite(log_rate) & np.isfinite(frequency)
     log_rate = np.where(known, log_rate, np.nan)
     cleaned = replace_outliers(log_rate)
     log_rate = np.where(cleaned == log_rate, log_rate, np.nan)
@@ -197,12 +198,7 @@ def _fitted(delivery: _Delivery, is_daily: bool, usable: Bools) -> Coefficients:
 
 def _design(frequency: Floats, creative: Integers, is_daily: bool) -> Floats:
     """Constant, trend, weekdays, creatives after the first, and minus frequency: its coefficient is the decay."""
-    n_units, n_periods = frequency.shape
-    time = np.arange(n_periods)
-    shared = [np.ones(n_periods), time / n_periods - 0.5]
-    if is_daily:
-        shared += [(time % WEEK == day).astype(np.float64) for day in range(1, WEEK)]
-    columns = [np.broadcast_to(column, (n_units, n_periods)) for column in shared]
+    columns = calendar_columns(frequency.shape, is_daily)
     columns += [(creative == number).astype(np.float64) for number in range(1, int(creative.max(initial=0)) + 1)]
     return np.stack([*columns, -np.where(np.isfinite(frequency), frequency, 0.0)], axis=2)
 

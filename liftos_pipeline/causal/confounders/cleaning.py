@@ -40,10 +40,10 @@ def median_of_known(values: Floats) -> Floats:
     return np.where(n_known > 0, middle[..., 0], np.nan)
 
 
-def replace_outliers(values: Floats) -> Floats:
+def replace_outliers(values: Floats, far: float = OUTLIER_MADS) -> Floats:
     """Hampel filter: a value far from the median of its neighbours becomes that median.
 
-    Far is four times the series' own scale of such deviations (median absolute, as a standard deviation).
+    Far is ``far`` times the series' own scale of such deviations (median absolute, as a standard deviation).
 
     References
     ----------
@@ -54,7 +54,7 @@ def replace_outliers(values: Floats) -> Floats:
     local = median_of_known(neighbours)
     deviation = np.abs(values - local)
     scale = MAD_TO_SD * median_of_known(deviation)
-    is_outlier = deviation > OUTLIER_MADS * scale[:, None]
+    is_outlier = deviation > far * scale[:, None]
     return np.where(is_outlier, local, values)
 
 

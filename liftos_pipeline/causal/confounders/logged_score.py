@@ -14,7 +14,8 @@ from liftos_pipeline.causal.confounders.answers import (
     Verdicts,
     first_true,
 )
-from liftos_pipeline.causal.confounders.cleaning import WEEK, replace_outliers
+from liftos_pipeline.causal.confounders.calendar_columns import calendar_columns
+from liftos_pipeline.causal.confounders.cleaning import replace_outliers
 from liftos_pipeline.causal.inference.noisy_autoregression import last_coefficients
 
 Floats = NDArray[np.float64]
@@ -50,9 +51,8 @@ def score_verdicts(log_cost: Floats, score: Floats, is_daily: bool, alpha: float
 
     cleaned = replace_outliers(log_cost)
     used = (cleaned == log_cost) & ~np.isnan(score)
-    fit = last_coefficients(
-        np.where(used, log_cost, np.nan), _design(np.where(used, score, 0.0), is_daily), np.ones_like(score)
-    )
+    design = np.stack([*calendar_columns(score.shape, is_daily), np.where(used, score, 0.0)], axis=2)
+    fit = last_coefficients(np.where(used, log_cost, np.nan), design, np.ones_like(score))
     reach = _reach(np.where(used, score, np.nan))
     p_value = 2.0 * np.minimum(fit.below_zero, 1.0 - fit.below_zero)
     largest_error = min_size / float(norm.isf(0.5 * alpha) + norm.ppf(MIN_POWER))
@@ -100,16 +100,6 @@ def score_verdicts(log_cost: Floats, score: Floats, is_daily: bool, alpha: float
         place,
         change * fit.estimate[row],
     )
-
-
-def _design(score: Floats, is_daily: bool) -> Floats:
-    """Constant, trend, weekdays, and the score last."""
-    n_periods = score.shape[1]
-    time = np.arange(n_periods)
-    shared = [np.ones(n_periods), time / n_periods - 0.5]
-    if is_daily:
-        shared += [(time % WEEK == day).astype(np.float64) for day in range(1, WEEK)]
-    return np.stack([*(np.broadcast_to(column, score.shape) for column in shared), score], axis=2)
 
 
 def _reach(score: Floats) -> Floats:

@@ -41,6 +41,8 @@ Bools = NDArray[np.bool_]
 MIN_LENGTH = 60
 SCREEN_LEVEL = 0.1
 """Series whose Gaussian AR(1) p-value is above it are answered without a bootstrap."""
+OUTLIER_MADS = 8.0
+"""Only gross errors are replaced: the bootstrap copes with tails, and a narrower filter blunts the switches."""
 MIN_RARE_DAYS = 7
 """A rarer regime that ruled for fewer days is a handful of odd days."""
 
@@ -138,7 +140,7 @@ def quality_score_regime(
 def _cleaned(log_cost: Floats, is_daily: bool, calendar: bool) -> Floats:
     filled = fill_gaps(log_cost)
     flat = np.nanmax(filled, axis=1, initial=-np.inf) - np.nanmin(filled, axis=1, initial=np.inf) <= 0.0
-    cleaned = replace_outliers(filled)
+    cleaned = replace_outliers(filled, OUTLIER_MADS)
     if is_daily:
         cleaned = remove_weekdays(cleaned)
     if calendar:
