@@ -79,7 +79,7 @@ def _from_arrow(table: pa.Table, names: list[str]) -> pd.DataFrame:
     fields = [
         pa.field(field.name, pa.float64()) if pa.types.is_decimal(field.type) else field for field in chosen.schema
     ]
-    frame: pd.DataFrame = chosen.cast(pa.schema(fields)).to_pandas()
+    frame: pd.DataFrame = chosen.cast(pa.schema(fields)).to_pandas(date_as_object=False)
     return frame
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from liftos_pipeline.causal.confounders.audience_fatigue import audience_fatigue
 from liftos_pipeline.causal.confounders.budget_change import budget_change
 from liftos_pipeline.causal.confounders.quality_score_regime import quality_score_regime
+from liftos_pipeline.causal.confounders.confounder_score import confounder_score
+from liftos_pipeline.causal.confounders.list_health import list_health
 from liftos_pipeline.causal.specification import DetectorSpec
 
 _SPECS = (
@@ -30,6 +32,18 @@ _SPECS = (
         "Hamilton (1989); Buhlmann (1997)",
         "the rarer regime ruled fewer than 7 days, or calendar and trend explain 95 % of the score; undetermined below "
         "60 observed days or with more than a fifth of the days without a cost",
+        "list_health",
+        list_health,
+        "Drift of the hazard of leaving a list over calendar time, given age.",
+        "Donald and Lang (2007); Breslow and Clayton (1993)",
+        "age explains more than 95 % of calendar time; undetermined below 12 weeks or 50 events, or without power",
+    ),
+    DetectorSpec(
+        "confounder_score",
+        confounder_score,
+        "Which candidates matter both for adoption and for the untreated outcome, given the others and the calendar.",
+        "Benjamini and Hochberg (1995); Belloni, Chernozhukov and Hansen (2014)",
+        "a candidate is constant, the same for all units or a combination of others; undetermined without the power",
     ),
 )
 DETECTORS: dict[str, DetectorSpec] = {spec.name: spec for spec in _SPECS}

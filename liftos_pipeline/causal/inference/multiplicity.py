@@ -59,6 +59,50 @@ def benjamini_hochberg(p_values: Floats) -> Floats:
     return _placed(np.minimum.accumulate(stepped[::-1])[::-1], order, known)
 
 
+def adafilter(p_values: Floats) -> Floats:
+    """Adjusted p-values of the hypotheses that not both of two effects are there, less cautious than those of the larger
+    p-value: pairs of which both are large do not count in the family.
+
+    Parameters
+    ----------
+    p_values : ndarray, shape (k, 2)
+        Of the two effects, which must be estimated independently. Pairs with a missing one stay missing.
+
+    References
+    ----------
+    Wang, Gui, Su, Sabatti and Owen (2022), Annals of Statistics 50(4), section 3.
+    """
+    larger = np.max(p_values, axis=1)
+    ranked, order, known = _ranked(larger)
+    smaller = np.sort(np.min(p_values[known], axis=1))
+    n_filtered = np.searchsorted(smaller, ranked, side="right")
+    stepped = ranked * n_filtered / np.arange(1, len(ranked) + 1)
+    return _placed(np.minimum(np.minimum.accumulate(stepped[::-1])[::-1], 1.0), order, known)
+
+
+def cauchy_combination(p_values: Floats) -> Floats:
+    """One p-value from several of the same hypothesis, whatever their dependence, accurate where it is small.
+
+    Parameters
+    ----------
+    p_values : ndarray, shape (..., k)
+
+    Returns
+    -------
+    ndarray, shape (...)
+
+    References
+    ----------
+    Liu and Xie (2020), Journal of the American Statistical Association 115(529).
+    """
+    inside = np.clip(p_values, 1e-300, 1.0 - 1e-12)
+    tails = np.where(inside < 1e-8, 1.0 / (inside * np.pi), np.tan((0.5 - np.maximum(inside, 1e-8)) * np.pi))
+    mean = tails.mean(axis=-1)
+    far = 1.0 / (np.pi * np.maximum(mean, 1.0))
+    combined: Floats = np.where(mean > 1e8, far, 0.5 - np.arctan(mean) / np.pi)
+    return combined
+
+
 def romano_wolf(estimates: Floats, std_errors: Floats, draws: Floats) -> Floats:
     """Step-down adjusted two-sided p-values that use the dependence between the estimates.
 
