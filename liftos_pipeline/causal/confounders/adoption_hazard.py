@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from liftos_pipeline.causal.inference.covariance import clustered_covariance
+from liftos_pipeline.causal.inference.covariance import jackknifed_covariance
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -32,7 +32,7 @@ class Slopes:
         return self.estimate / self.std_error
 
 
-def adoption_hazard(X: Floats, at_risk: Booleans, adopts: Booleans, cluster: Integers, n_clusters: int) -> Slopes:
+def adoption_hazard(X: Floats, at_risk: Booleans, adopts: Booleans, cluster: Integers) -> Slopes:
     """Poisson regression of adopting on the candidates, with one free level per period.
 
     The level of each period is profiled out, which leaves the partial likelihood of the proportional hazards model
@@ -55,7 +55,7 @@ def adoption_hazard(X: Floats, at_risk: Booleans, adopts: Booleans, cluster: Int
     gamma = np.zeros(len(X))
     value, gradient, hessian = fit.expansion(gamma)
     for _ in range(MAX_STEPS):
-        step = np.linalg.solve(hessian, gradient)
+        step = np.linalg.solve(hessian, gradient).astype(np.float64)
         gain = gradient @ step
         for _ in range(MAX_HALVINGS):
             moved = fit.expansion(gamma + step)
@@ -66,12 +66,22 @@ def adoption_hazard(X: Floats, at_risk: Booleans, adopts: Booleans, cluster: Int
         value, gradient, hessian = moved
         if gain < CONVERGED:
             break
-    bread = np.linalg.inv(hessian)
-    scores = np.zeros((n_clusters, len(X)))
-    np.add.at(scores, cluster, fit.unit_scores(gamma))
-    used = np.unique(cluster[fit.at_risk.any(axis=1)])
-    clustered = np.diagonal(clustered_covariance(scores[used], bread))
-    return Slopes(gamma, np.sqrt(np.maximum(clustered, np.diagonal(bread))))
+    scores, information = fit.by_unit(gamma)
+    clustered = np.diagonal(jackknifed_covariance(*by_cluster(scores, information, cluster, fit.at_risk)))
+    return Slopes(gamma, np.sqrt(np.maximum(clustered, np.diagonal(np.linalg.inv(hessian)))))
+
+
+def by_cluster(scores: Floats, information: Floats, cluster: Integers, rows: Booleans) -> tuple[Floats, Floats]:
+    """Sums over the units of each cluster that has rows: (G, k) and (G, k, k)."""
+    found, codes = np.unique(cluster[rows.any(axis=1)], return_inverse=True)
+    used = rows.any(axis=1)
+    if len(found) == int(used.sum()):
+        return scores[used], information[used]
+    total_scores = np.zeros((len(found), *scores.shape[1:]))
+    total_information = np.zeros((len(found), *information.shape[1:]))
+    np.add.at(total_scores, codes, scores[used])
+    np.add.at(total_information, codes, information[used])
+    return total_scores, total_information
 
 
 class _Likelihood:
@@ -98,15 +108,18 @@ class _Likelihood:
         value = float(self.event_sum @ gamma - self.n_events @ np.log(total))
         return value, self.event_sum - first.sum(axis=1), second - (first / self.n_events) @ first.T
 
-    def unit_scores(self, gamma: Floats) -> Floats:
-        """Contribution of each unit to the gradient, shape (n_units, k)."""
+    def by_unit(self, gamma: Floats) -> tuple[Floats, Floats]:
+        """Contribution of each unit to the gradient (n_units, k) and to the negative Hessian (n_units, k, k)."""
         relative, total = self._relative(gamma)
         share = self.n_events / total
-        excess = self.adopts - relative * share
         mean = np.stack([np.sum(column * relative, axis=0) for column in self.X]) / total
-        own = np.stack([np.sum(column * excess, axis=1) for column in self.X], axis=1)
-        scores: Floats = own - excess @ mean.T
-        return scores
+        scores, information = [], []
+        for block in self.blocks:
+            X = np.ascontiguousarray((self.X[:, block] - mean[:, None, :]).transpose(1, 0, 2))
+            expected = relative[block] * share
+            scores.append(np.einsum("bkt,bt->bk", X, self.adopts[block] - expected))
+            information.append((X * expected[:, None, :]) @ X.transpose(0, 2, 1))
+        return np.concatenate(scores), np.concatenate(information)
 
     def _relative(self, gamma: Floats) -> tuple[Floats, Floats]:
         """Relative hazards, zero where not at risk, and their sums by period."""

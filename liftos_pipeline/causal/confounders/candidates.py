@@ -65,7 +65,8 @@ class Candidates:
 
     @property
     def n_clusters(self) -> int:
-        return int(self.cluster.max()) + 1
+        """Clusters with rows."""
+        return len(np.unique(self.cluster[self.rows.any(axis=1)]))
 
 
 def read_candidates(
@@ -153,7 +154,8 @@ def _adoption(d: Floats, treatment: str) -> Integers:
             "Code rows from the start on as 1, others as 0.",
         )
     treated = d == 1
-    return np.where(treated.any(axis=1), np.argmax(treated, axis=1), d.shape[1]).astype(np.int64)
+    first: Integers = np.where(treated.any(axis=1), np.argmax(treated, axis=1), d.shape[1]).astype(np.int64)
+    return first
 
 
 def _too_often_unknown(names: Sequence[str], columns: Sequence[Floats], usable: Booleans) -> dict[str, str]:

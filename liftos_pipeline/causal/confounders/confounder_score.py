@@ -152,18 +152,17 @@ def _too_little(data: Candidates) -> tuple[str | None, int]:
     n_needed = max(FEWEST_ADOPTERS, ADOPTERS_PER_CANDIDATE * len(data.names))
     if data.n_adopters < n_needed:
         return f"{data.n_adopters} adopters with known candidates, at least {n_needed} are needed", n_needed
-    n_clusters = len(np.unique(data.cluster[data.rows.any(axis=1)]))
-    if n_clusters < FEWEST_CLUSTERS:
-        return f"{n_clusters} clusters, at least {FEWEST_CLUSTERS} are needed for a standard error", n_needed
+    if data.n_clusters < FEWEST_CLUSTERS:
+        return f"{data.n_clusters} clusters, at least {FEWEST_CLUSTERS} are needed for a standard error", n_needed
     return None, n_needed
 
 
 def _score(data: Candidates, rule: str) -> Scores:
     from scipy import special
 
-    gamma = adoption_hazard(data.X[:, :, :-1], data.at_risk, data.adopts, data.cluster, data.n_clusters)
-    beta = untreated_outcome(data.X, data.y, data.rows, data.cluster, data.n_clusters)
-    freedom = len(np.unique(data.cluster[data.rows.any(axis=1)])) - 1.0
+    gamma = adoption_hazard(data.X[:, :, :-1], data.at_risk, data.adopts, data.cluster)
+    beta = untreated_outcome(data.X, data.y, data.rows, data.cluster)
+    freedom = data.n_clusters - 1.0
     gamma_p, beta_p = (2.0 * special.stdtr(freedom, -np.abs(part.statistic)) for part in (gamma, beta))
     if rule == "adafilter":
         adjusted = adafilter(np.stack([gamma_p, beta_p], axis=1))
@@ -190,7 +189,9 @@ def _tested(data: Candidates, scores: Scores, q: float, min_gamma: float, min_be
     is_open = ~found & ~settled
     moves_adoption, moves_outcome = (benjamini_hochberg(p) <= q for p in (scores.gamma_p, scores.beta_p))
     role = np.select(
-        [found, is_open, moves_outcome, moves_adoption], ["confounder", "", "prognostic", "instrument"], "none"
+        [found, is_open | (moves_outcome & moves_adoption), moves_outcome, moves_adoption],
+        ["confounder", "", "prognostic", "instrument"],
+        "none",
     )
     at_most = np.abs(scores.beta.estimate) + special.stdtrit(scores.freedom, 0.95) * scores.beta.std_error
     adjust = (
@@ -202,7 +203,7 @@ def _tested(data: Candidates, scores: Scores, q: float, min_gamma: float, min_be
         {
             "candidate": data.names,
             "status": np.select([found, is_open], ["detected", "undetermined"], "not_detected"),
-            "role": np.where(role == "", None, role),
+            "role": [str(name) or None for name in role],
             "statistic": np.minimum(np.abs(scores.gamma.statistic), np.abs(scores.beta.statistic)),
             "p_value": larger,
             "adjusted_p": scores.adjusted,

@@ -94,7 +94,7 @@ def hazard_drift(cells: Cells) -> Drift:
     spread = np.sqrt(shock[:, None] + own_variance)
     spread_of_time = np.sum(mean.sum(axis=1) * _centred(time, mean.sum(axis=1)) ** 2, axis=1)
     of_own_time = np.sum(np.where(informative, information, 0.0) * own_time**2, axis=1)
-    correlation, factor = trend_inflation(left, spread, influence, cells.exposure.any(axis=1))
+    correlation, factor = trend_inflation(left, spread, influence, cells.exposure.sum(axis=1) > 0)
     return Drift(
         estimate,
         std_error * np.sqrt(factor),
@@ -126,14 +126,15 @@ def _week_information(mean: Floats) -> Floats:
     """Information on week effects when age effects are free, shape (n_lists, n_weeks, n_weeks)."""
     of_age = mean.sum(axis=2, keepdims=True)
     share = np.divide(mean, of_age, out=np.zeros_like(mean), where=of_age > 0)
-    information = -np.swapaxes(mean, 1, 2) @ share
+    information: Floats = -np.swapaxes(mean, 1, 2) @ share
     week = np.arange(mean.shape[2])
     information[:, week, week] += mean.sum(axis=1)
     return information
 
 
 def _weights(known: Floats, informative: NDArray[np.bool_], shock: Floats) -> Floats:
-    return np.where(informative, 1.0 / (shock[:, None] + 1.0 / known), 0.0)
+    weight: Floats = np.where(informative, 1.0 / (shock[:, None] + 1.0 / known), 0.0)
+    return weight
 
 
 def _line(
@@ -158,4 +159,5 @@ def _shock_variance(response: Floats, own_time: Floats, known: Floats, informati
             high = np.where(too_small, high, 0.0)
             continue
         low, high = np.where(too_small, middle, low), np.where(too_small, high, middle)
-    return 0.5 * (low + high)
+    variance: Floats = 0.5 * (low + high)
+    return variance

@@ -191,12 +191,12 @@ def _table(rows: Subscriptions, fit: _Fit, alpha: float, alternative: str) -> pd
         "not_detected",
     )
     n_needed[unclear] = np.ceil(fit.n_weeks * (critical * std_error / NOTABLE_DRIFT) ** (2 / 3))[unclear]
-    for place in np.flatnonzero(unclear):
+    for place in np.flatnonzero(unclear).tolist():
         reason[place] = (
             f"a drift of {math.expm1(NOTABLE_DRIFT):.0%} a month would be missed more often than not "
             f"(standard error {std_error[place]:.3f}); about {n_needed[place]:.0f} weeks are needed"
         )
-    for place in np.flatnonzero(testable & ~identified):
+    for place in np.flatnonzero(testable & ~identified).tolist():
         reason[place] = (
             f"age explains {1.0 - drift.own_time[place]:.1%} of calendar time: subscribers who joined at other times "
             "are needed"
@@ -224,7 +224,7 @@ def _untestable(fit: _Fit) -> tuple[Floats, list[str]]:
     """Number needed and reason of each list; NaN and "" where there is enough."""
     n_needed = np.full(len(fit.n_weeks), math.nan)
     reason = [""] * len(fit.n_weeks)
-    for place, (n_weeks, n_events) in enumerate(zip(fit.n_weeks, fit.n_events, strict=True)):
+    for place, (n_weeks, n_events) in enumerate(zip(fit.n_weeks.tolist(), fit.n_events.tolist(), strict=True)):
         if n_weeks < MIN_WEEKS:
             n_needed[place], reason[place] = MIN_WEEKS, f"{n_weeks} weeks with subscribers, {MIN_WEEKS} are needed"
         elif n_events < MIN_EVENTS:

@@ -108,7 +108,8 @@ def _days(frame: pd.DataFrame, name: str) -> tuple[Integers, bool | None]:
 def _last_day(as_of: object, is_dated: bool, latest: int) -> int:
     if as_of is None:
         return latest
-    days, as_of_is_dated = _days(pd.DataFrame({"as_of": [as_of]}), "as_of")
+    given = pd.to_datetime(as_of, errors="coerce") if isinstance(as_of, str) else as_of
+    days, as_of_is_dated = _days(pd.DataFrame({"as_of": [given]}), "as_of")
     if as_of_is_dated != is_dated:
         raise LiftosError("as_of of the same kind as the days", repr(as_of), "Give a date, or a day number.")
     return int(days[0])

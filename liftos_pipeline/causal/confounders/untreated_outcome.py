@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from liftos_pipeline.causal.confounders.adoption_hazard import CELLS_AT_ONCE, Slopes
-from liftos_pipeline.causal.inference.covariance import clustered_covariance
+from liftos_pipeline.causal.confounders.adoption_hazard import CELLS_AT_ONCE, Slopes, by_cluster
+from liftos_pipeline.causal.inference.covariance import jackknifed_covariance
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -15,7 +15,7 @@ Booleans = NDArray[np.bool_]
 ROUNDS = 2
 
 
-def untreated_outcome(X: Floats, y: Floats, rows: Booleans, cluster: Integers, n_clusters: int) -> Slopes:
+def untreated_outcome(X: Floats, y: Floats, rows: Booleans, cluster: Integers) -> Slopes:
     """Random-effects regression of the outcome on the candidates, with one free level per period.
 
     The dummies of the periods carry the same quasi-demeaning by unit as everything else: where units leave at different
@@ -40,19 +40,23 @@ def untreated_outcome(X: Floats, y: Floats, rows: Booleans, cluster: Integers, n
     moments = _Moments(X, y, rows)
     weight = np.zeros(len(rows))
     for _ in range(ROUNDS):
-        beta, _, _, _ = moments.fit(weight)
-        weight = moments.random_effects(weight, beta)
-    beta, inverse, gamma, level = moments.fit(weight)
-    residual = np.where(rows, y - np.tensordot(beta, X, axes=1) - level, 0.0)
-    own_mean = residual.sum(axis=1) / moments.n_own
-    unit_scores = np.empty((len(rows), len(X)))
-    for place, column in enumerate(X):
-        left = np.where(rows, column - gamma[place], 0.0)
-        unit_scores[:, place] = np.sum(left * residual, axis=1) - weight * own_mean * left.sum(axis=1)
-    scores = np.zeros((n_clusters, len(X)))
-    np.add.at(scores, cluster, unit_scores)
-    used = np.unique(cluster[rows.any(axis=1)])
-    return Slopes(beta, np.sqrt(np.diagonal(clustered_covariance(scores[used], inverse))))
+        beta, _, level = moments.fit(weight)
+        weight = moments.random_effects(beta, level)
+    beta, explained, level = moments.fit(weight)
+    scores, information = [], []
+    for block in moments.blocks:
+        own = rows[block]
+        left = np.where(own, X[:, block] - explained[:, None, :], 0.0).transpose(1, 0, 2)
+        left = np.ascontiguousarray(left)
+        residual = np.where(own, y[block] - np.tensordot(beta, X[:, block], axes=1) - level, 0.0)
+        taken = weight[block] / moments.n_own[block]
+        total = left.sum(axis=2)
+        scores.append(np.einsum("bkt,bt->bk", left, residual) - (taken * residual.sum(axis=1))[:, None] * total)
+        information.append(
+            left @ left.transpose(0, 2, 1) - taken[:, None, None] * total[:, :, None] * total[:, None, :]
+        )
+    sums = by_cluster(np.concatenate(scores), np.concatenate(information), cluster, rows)
+    return Slopes(beta, np.sqrt(np.diagonal(jackknifed_covariance(*sums))))
 
 
 class _Moments:
@@ -72,12 +76,13 @@ class _Moments:
         self.of_period = np.stack([column.sum(axis=0) for column in Z])
         self.gram = np.zeros((k, k))
         n_at_once = max(1, CELLS_AT_ONCE // rows.shape[1])
-        for low in range(0, len(rows), n_at_once):
-            block = np.stack([column[low : low + n_at_once].ravel() for column in Z])
-            self.gram += block @ block.T
+        self.blocks = [slice(low, low + n_at_once) for low in range(0, len(rows), n_at_once)]
+        for block in self.blocks:
+            part = np.stack([column[block].ravel() for column in Z])
+            self.gram += part @ part.T
 
-    def fit(self, weight: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-        """Slopes (k,), inverse of their normal equations, and what periods explain of candidates (k, T) and outcome."""
+    def fit(self, weight: Floats) -> tuple[Floats, Floats, Floats]:
+        """Slopes (k,), what periods explain of candidates (k, T), and the level of each period given the slopes (T,)."""
         scaled = self.rows * (weight / self.n_own)[:, None]
         periods = np.diag(self.n_of_period) - self.rows.T @ scaled
         moment = self.of_period - (self.of_unit * weight) @ self.rows
@@ -85,13 +90,11 @@ class _Moments:
         periods[empty, empty] = 1.0
         explained = np.linalg.solve(periods, moment.T).T
         total = self.gram - (self.of_unit * (weight * self.n_own)) @ self.of_unit.T - moment @ explained.T
-        inverse = np.linalg.inv(total[:-1, :-1])
-        beta = inverse @ total[:-1, -1]
-        return beta, inverse, explained[:-1], explained[-1] - beta @ explained[:-1]
+        beta = np.linalg.solve(total[:-1, :-1], total[:-1, -1]).astype(np.float64)
+        return beta, explained[:-1], explained[-1] - beta @ explained[:-1]
 
-    def random_effects(self, weight: Floats, beta: Floats) -> Floats:
+    def random_effects(self, beta: Floats, level: Floats) -> Floats:
         """Weight of each unit from the variances of residuals within and between units."""
-        *_, level = self.fit(weight)
         combination = np.append(-beta, 1.0)
         mean = combination @ self.of_unit - self.rows @ level / self.n_own
         square = combination @ self.gram @ combination - 2.0 * (combination @ self.of_period) @ level

@@ -17,6 +17,8 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 ROUNDING = 1e-13
+LARGEST_LEVERAGE = 1.0 - 1e-6
+"""Beyond it a cluster alone tells a coefficient, whose standard error then is as large as it should be: useless."""
 _LIMITS = ("std_error", "ci_low", "ci_high", "p_value")
 
 
@@ -64,6 +66,40 @@ def clustered_covariance(scores: Floats, bread: Floats, correction: float = 1.0)
     n_clusters = len(scores)
     influence = scores @ bread
     covariance: Floats = correction * n_clusters / (n_clusters - 1) * influence.T @ influence
+    return covariance
+
+
+def jackknifed_covariance(scores: Floats, information: Floats) -> Floats:
+    """Covariance of regression coefficients from what they would be without each cluster (CR3), to first order.
+
+    A cluster with much of the information pulls its own residuals to zero; the plain estimate then is too small, most
+    of all for regressors that are constant within few clusters.
+
+    Parameters
+    ----------
+    scores : ndarray, shape (G, k)
+        Sum over each cluster of regressor times residual.
+    information : ndarray, shape (G, k, k)
+        Each cluster's part of the regressors' cross-products.
+
+    Returns
+    -------
+    ndarray, shape (k, k)
+
+    References
+    ----------
+    Bell and McCaffrey (2002), Survey Methodology 28(2). MacKinnon, Nielsen and Webb (2023), Journal of Applied
+    Econometrics 38(5), section 3.
+    """
+    n_clusters = len(scores)
+    total = information.sum(axis=0)
+    values, vectors = np.linalg.eigh(total)
+    root = vectors / np.sqrt(values)
+    leverage, axes = np.linalg.eigh(root.T @ information @ root)
+    kept = 1.0 - np.minimum(leverage, LARGEST_LEVERAGE)
+    own = np.einsum("gij,gi->gj", axes, scores @ root) / kept
+    influence = np.einsum("gij,gj->gi", axes, own) @ root.T
+    covariance: Floats = (n_clusters - 1) / n_clusters * influence.T @ influence
     return covariance
 
 
