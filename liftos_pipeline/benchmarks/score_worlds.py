@@ -26,17 +26,14 @@ class ScorePanel:
     frame : DataFrame
         unit, account, day, treated, outcome and the candidates.
     candidates : tuple of str
-        Named by what they are: ``confounder_0``, ...
     n_adopters : int
+    confounders : frozenset of str
     """
 
     frame: pd.DataFrame
     candidates: tuple[str, ...]
     n_adopters: int
-
-    @property
-    def confounders(self) -> frozenset[str]:
-        return frozenset(name for name in self.candidates if name.startswith("confounder"))
+    confounders: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -73,7 +70,8 @@ class ScoreWorld:
             np.where(chosen, rng.choice([-1.0, 1.0], len(X)) * rng.uniform(*sizes, len(X)), 0.0)
             for chosen, sizes in ((moves_adoption, self.gamma), (moves_outcome, self.beta))
         )
-        treated = self._adoption(np.tensordot(gamma, X, axes=1), rng)
+        log_hazard = np.tensordot(gamma, X, axes=1)[:, :-1] + 0.3 * np.sin(np.arange(1, self.n_days) / 20.0)
+        treated = adoption(np.exp(log_hazard), self.adopting, rng)
         y = np.tensordot(beta, X, axes=1) + self._noise(rng) + 0.5 * treated
         after = []
         for kind in kinds[len(X) :]:
@@ -101,20 +99,6 @@ class ScoreWorld:
                 X[place] = shared * moving + own * np.sqrt(0.5) * (level[:, None] + around)
         return X
 
-    def _adoption(self, log_hazard: Floats, rng: np.random.Generator) -> NDArray[np.int64]:
-        """0/1 by unit and day. Nobody adopts on the first day; the base rate gives the share asked for."""
-        relative = np.exp(log_hazard[:, :-1] + 0.3 * np.sin(np.arange(1, self.n_days) / 20.0))
-        total = relative.sum(axis=1)
-        low, high = 1e-9, 1.0
-        for _ in range(BISECTIONS):
-            base = np.sqrt(low * high)
-            few = np.mean(-np.expm1(-base * total)) < self.adopting
-            low, high = (base, high) if few else (low, base)
-        adopts = rng.random(relative.shape) < -np.expm1(-base * relative)
-        treated = np.zeros(log_hazard.shape, dtype=np.int64)
-        treated[:, 1:] = np.maximum.accumulate(adopts, axis=1)
-        return treated
-
     def _noise(self, rng: np.random.Generator) -> Floats:
         day = np.arange(self.n_days)
         unit = 0.6 * rng.standard_normal((self.n_units, 1))
@@ -126,4 +110,85 @@ class ScoreWorld:
         unit, day = np.indices(y.shape).reshape(2, -1)
         roles = {"unit": unit, "account": unit // 20, "day": day, "treated": treated.ravel(), "outcome": y.ravel()}
         values = {name: column.ravel() for name, column in zip(names, columns, strict=True)}
-        return ScorePanel(pd.DataFrame(roles | values), tuple(names), int(treated.any(axis=1).sum()))
+        confounders = frozenset(name for name in names if name.startswith("confounder"))
+        return ScorePanel(pd.DataFrame(roles | values), tuple(names), int(treated.any(axis=1).sum()), confounders)
+
+
+@dataclass(frozen=True)
+class DemandWorld:
+    """Campaigns of accounts whose counts follow demand, adopted by demand, quality, agency, the economy and rivals.
+
+    ``y ~ Poisson(exp(level + .15 quality + .2 price + calendar + u))`` with u AR(.5), sd .2; the outcome is its log.
+    Adoption: ``h exp(c_u u_{t-1} / sd + c_q quality + .5 agency + .4 economy + .3 rivals)``, not before day 28.
+
+    Attributes
+    ----------
+    confounding : float
+        Factor of ``c_u = .8`` and ``c_q = .6``. At zero nothing confounds, while agency still moves adoption.
+    volume : float
+        Mean count of a unit and day.
+    """
+
+    n_units: int = 4_000
+    n_days: int = 240
+    confounding: float = 1.0
+    volume: float = 31.0
+    adopting: float = 0.5
+
+    def draw(self, rng: np.random.Generator) -> ScorePanel:
+        shape = (self.n_units, self.n_days)
+        account = np.arange(self.n_units) // 20
+        of_account = rng.standard_normal((3, self.n_units // 20 + 1))[:, account]
+        quality, price = rng.standard_normal((2, self.n_units))
+        u = autoregression(*shape, 0.5, rng)
+        economy, rivals = (
+            autoregression(1, self.n_days, 0.97, rng)[0],
+            autoregression(1, self.n_days, 0.85, rng)[0],
+        )
+        level = 0.5 * of_account[0] + 0.3 * rng.standard_normal(self.n_units) + 0.15 * quality + 0.2 * price
+        calendar = 0.12 * np.sin(2.0 * np.pi * np.arange(self.n_days) / 7.0) + 0.08 * economy - 0.1 * rivals
+        y = np.log1p(rng.poisson(self.volume * np.exp(level[:, None] + calendar + 0.2 * u)))
+        steady = self.confounding * 0.6 * quality + 0.5 * of_account[1]
+        hazard = self.confounding * 0.8 * u[:, :-1] + steady[:, None] + 0.4 * economy[1:] + 0.3 * rivals[1:]
+        relative = np.exp(hazard)
+        relative[:, :27] = 0.0
+        treated = adoption(relative, self.adopting, rng)
+        yesterday = np.concatenate([y[:, :1], y[:, :-1]], axis=1)
+        columns = {
+            "quality": quality[:, None],
+            "demand_yesterday": yesterday - np.cumsum(yesterday, axis=1) / np.arange(1, self.n_days + 1),
+            "agency": of_account[1][:, None],
+            "price": price[:, None],
+            "economy": economy,
+            "rivals": rivals,
+            "account_size": of_account[2][:, None],
+        }
+        columns |= {f"steady_{place}": rng.standard_normal((self.n_units, 1)) for place in range(4)}
+        columns |= {f"moving_{place}": autoregression(*shape, PERSISTENCE, rng) for place in range(5)}
+        unit, day = np.indices(shape).reshape(2, -1)
+        roles = {
+            "unit": unit,
+            "account": account[unit],
+            "day": day,
+            "treated": treated.ravel(),
+            "outcome": y.ravel(),
+        }
+        values = {name: np.broadcast_to(column, shape).ravel() for name, column in columns.items()}
+        confounders = frozenset({"quality", "demand_yesterday"} if self.confounding else ())
+        return ScorePanel(
+            pd.DataFrame(roles | values), tuple(columns), int(treated.any(axis=1).sum()), confounders
+        )
+
+
+def adoption(relative: Floats, adopting: float, rng: np.random.Generator) -> NDArray[np.int64]:
+    """0/1 by unit and day, from relative hazards of the second day on; the base rate gives the share asked for."""
+    total = relative.sum(axis=1)
+    low, high = 1e-9, 1.0
+    for _ in range(BISECTIONS):
+        base = np.sqrt(low * high)
+        few = np.mean(-np.expm1(-base * total)) < adopting
+        low, high = (base, high) if few else (low, base)
+    adopts = rng.random(relative.shape) < -np.expm1(-base * relative)
+    treated = np.zeros((len(relative), relative.shape[1] + 1), dtype=np.int64)
+    treated[:, 1:] = np.maximum.accumulate(adopts, axis=1)
+    return treated
