@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from liftos_pipeline.causal.kernels.medians import HALF_WINDOW
+from liftos_pipeline.causal.kernels.medians import median_of_known as median_of_known
+from liftos_pipeline.causal.kernels.medians import replace_outliers as replace_outliers
+
 Floats = NDArray[np.float64]
 
-HALF_WINDOW = 3
-OUTLIER_MADS = 4.0
-MAD_TO_SD = 1.4826
 WEEK = 7
 MIN_WEEKS = 4
 MIN_UNITS_FOR_CALENDAR = 8
