@@ -9,6 +9,7 @@ import pytest
 
 from liftos_pipeline.benchmarks.list_worlds import ListWorld
 from liftos_pipeline.causal import detect
+from liftos_pipeline.causal.confounders import hazard_drift
 from liftos_pipeline.causal.confounders.list_cells import count_cells
 from liftos_pipeline.causal.confounders.serial_weeks import trend_inflation
 from liftos_pipeline.errors import LiftosError
@@ -200,3 +201,36 @@ def test_serial_correlation_widens_a_trend_by_what_it_does_to_it():
     assert factor[0] == pytest.approx((1 + correlation[0]) / (1 - correlation[0]), rel=0.1)
     _, alone = trend_inflation(rng.standard_normal((1, n_weeks)), np.ones((1, n_weeks)), influence, present)
     assert 1.0 <= alone[0] < 1.35
+
+
+def test_the_p_value_is_a_t_with_two_weeks_less():
+    from scipy import stats
+
+    table = detect("list_health", rows(3), **ROLES).table
+    np.testing.assert_allclose(table["p_value"], stats.t.sf(table["statistic"], table["n_weeks"] - 2), rtol=1e-9)
+
+
+def test_the_standard_error_allows_for_serial_correlation(monkeypatch):
+    frame = rows(2)
+    plain = detect("list_health", frame, **ROLES).table
+    wide = hazard_drift.trend_inflation
+
+    def doubled(*parts):
+        correlation, factor = wide(*parts)
+        return correlation, 4.0 * factor
+
+    monkeypatch.setattr(hazard_drift, "trend_inflation", doubled)
+    np.testing.assert_allclose(
+        detect("list_health", frame, **ROLES).table["std_error"], 2.0 * plain["std_error"], rtol=1e-9
+    )
+
+
+@pytest.mark.parametrize("times", [15, 60])
+def test_a_week_in_which_a_tenth_leaves_decides_nothing(times):
+    frame = rows(1, joins=60)
+    purged = (frame["end"] > 90) & (frame["start"] < 90) & (np.arange(len(frame)) % 1000 < 2 * times)
+    frame.loc[purged, "end"], frame.loc[purged, "left"] = 90, 1
+    table = detect("list_health", frame, **ROLES).table
+    assert abs(table.loc[0, "estimate"]) < 0.3
+    assert table.loc[0, "std_error"] < 0.5
+    assert table.loc[0, "status"] in {"not_detected", "undetermined"}
