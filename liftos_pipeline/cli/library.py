@@ -82,19 +82,29 @@ def detect(
     detector: Annotated[str, typer.Argument(help="Detector, for example budget_change.")],
     file: File,
     unit: Annotated[str, typer.Option(help="Column of the unit.")],
-    period: Annotated[str, typer.Option(help="Column of the day.")],
-    value: Annotated[str, typer.Option(help="Column of the value.")],
+    period: Annotated[str | None, typer.Option(help="Column of the day.")] = None,
+    value: Annotated[str | None, typer.Option(help="Column of the value.")] = None,
     seed: Annotated[int, typer.Option(help="Seed.")] = 0,
     as_json: AsJson = False,
+    option: Annotated[
+        list[str], typer.Option(help="The detector's own option or column, NAME=VALUE; may be repeated.")
+    ] = [],  # noqa: B006
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Run one detector on a file.
 
-    Example: liftos detect budget_change spend.csv --unit campaign --period day --value spend
+    Examples: liftos detect budget_change spend.csv --unit campaign --period day --value spend
+
+    liftos detect list_health people.csv --unit list --option start=joined --option end=left_on --option event=left
     """
     with clear_errors():
         from liftos_pipeline.causal import detect as run_detector
 
         found = run_detector(detector, read_file(file), unit=unit, period=period, value=value, seed=seed)
+        options: dict[str, Any] = _options(option)
+        found = run_detector(
+            detector, _read_file(file), unit=unit, period=period, value=value, seed=seed, **options
+        )
         if as_json:
             tables = {"table": found.table, "events": found.events}
             records = {
@@ -105,3 +115,40 @@ def detect(
         else:
             print(found.table.to_string(index=False))  # noqa: T201
             print(found.events.to_string(index=False))  # noqa: T201
+
+
+def _options(texts: list[str]) -> dict[str, object]:
+    """Options as NAME=VALUE: numbers, true, false, null and lists as in JSON, anything else as text."""
+    found: dict[str, object] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise LiftosError("an option as NAME=VALUE", repr(text), "Write for example --option inference=cr3.")
+        try:
+            found[name] = json.loads(value)
+        except json.JSONDecodeError:
+            found[name] = value
+    return found
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _read_file(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    if path.suffix not in {".parquet", ".csv"} or not path.is_file():
+        raise LiftosError("a Parquet or CSV file", str(path), "Give the path of a .parquet or .csv file.")
+    return pd.read_parquet(path) if path.suffix == ".parquet" else _with_dates(pd.read_csv(path))
+
+
+def _with_dates(frame: pd.DataFrame) -> pd.DataFrame:
+    """Columns of text that are dates throughout, as dates."""
+    import pandas as pd
+
+    for name in frame.select_dtypes("object").columns:
+        dates = pd.to_datetime(frame[name], format="ISO8601", errors="coerce")
+        if (dates.notna() == frame[name].notna()).all():
+            frame[name] = dates
+    return frame
