@@ -62,12 +62,22 @@ def open_panel(
 
 
 def read_file(path: Path) -> pd.DataFrame:
-    """A Parquet or CSV file as a table."""
+    """A Parquet or CSV file as a table. Text of a CSV file that is dates throughout becomes dates."""
     import pandas as pd
 
     if path.suffix not in {".parquet", ".csv"} or not path.is_file():
         raise LiftosError("a Parquet or CSV file", str(path), "Give the path of a .parquet or .csv file.")
-    return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    return pd.read_parquet(path) if path.suffix == ".parquet" else _with_dates(pd.read_csv(path))
+
+
+def _with_dates(frame: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+
+    for name in frame.select_dtypes("object").columns:
+        dates = pd.to_datetime(frame[name], format="ISO8601", errors="coerce")
+        if (dates.notna() == frame[name].notna()).all():
+            frame[name] = dates
+    return frame
 
 
 def names(text: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -85,11 +85,10 @@ def detect(
     period: Annotated[str | None, typer.Option(help="Column of the day.")] = None,
     value: Annotated[str | None, typer.Option(help="Column of the value.")] = None,
     seed: Annotated[int, typer.Option(help="Seed.")] = 0,
-    as_json: AsJson = False,
     option: Annotated[
         list[str], typer.Option(help="The detector's own option or column, NAME=VALUE; may be repeated.")
     ] = [],  # noqa: B006
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run one detector on a file.
 
@@ -100,10 +99,9 @@ def detect(
     with clear_errors():
         from liftos_pipeline.causal import detect as run_detector
 
-        found = run_detector(detector, read_file(file), unit=unit, period=period, value=value, seed=seed)
-        options: dict[str, Any] = _options(option)
+        options: dict[str, Any] = method_options(option)
         found = run_detector(
-            detector, _read_file(file), unit=unit, period=period, value=value, seed=seed, **options
+            detector, read_file(file), unit=unit, period=period, value=value, seed=seed, **options
         )
         if as_json:
             tables = {"table": found.table, "events": found.events}
@@ -115,40 +113,3 @@ def detect(
         else:
             print(found.table.to_string(index=False))  # noqa: T201
             print(found.events.to_string(index=False))  # noqa: T201
-
-
-def _options(texts: list[str]) -> dict[str, object]:
-    """Options as NAME=VALUE: numbers, true, false, null and lists as in JSON, anything else as text."""
-    found: dict[str, object] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not (name and equals):
-            raise LiftosError("an option as NAME=VALUE", repr(text), "Write for example --option inference=cr3.")
-        try:
-            found[name] = json.loads(value)
-        except json.JSONDecodeError:
-            found[name] = value
-    return found
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _read_file(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    if path.suffix not in {".parquet", ".csv"} or not path.is_file():
-        raise LiftosError("a Parquet or CSV file", str(path), "Give the path of a .parquet or .csv file.")
-    return pd.read_parquet(path) if path.suffix == ".parquet" else _with_dates(pd.read_csv(path))
-
-
-def _with_dates(frame: pd.DataFrame) -> pd.DataFrame:
-    """Columns of text that are dates throughout, as dates."""
-    import pandas as pd
-
-    for name in frame.select_dtypes("object").columns:
-        dates = pd.to_datetime(frame[name], format="ISO8601", errors="coerce")
-        if (dates.notna() == frame[name].notna()).all():
-            frame[name] = dates
-    return frame

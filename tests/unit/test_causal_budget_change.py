@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from liftos_pipeline.causal import detect
-from liftos_pipeline.causal.confounders.break_test import sup_lr
-from liftos_pipeline.causal.confounders.calibration import simulate_null
-from liftos_pipeline.causal.confounders.cleaning import (
-    common_calendar,
-    fill_gaps,
-    median_of_known,
-    remove_weekdays,
-    replace_outliers,
-)
+from liftos_pipeline.causal.confounders.break_test import AR_ORDER, sup_lr
+from liftos_pipeline.causal.confounders.calibration import autoregressive_series, simulate_null
+from liftos_pipeline.causal.confounders.cleaning import common_calendar, fill_gaps, remove_weekdays
 from liftos_pipeline.causal.confounders.critical_values import (
     CRITICAL_VALUES,
     PERSISTENCE_NODES,
     PROBABILITIES,
     SERIES_LENGTHS,
+    critical_at,
     p_values,
 )
-from liftos_pipeline.causal.confounders.segmentation import segment
+from liftos_pipeline.causal.confounders.joint_dating import dated_together
+from liftos_pipeline.causal.confounders.joint_dating_kernel import _autoregression
+from liftos_pipeline.causal.confounders.segmentation import Stretches, segment
+from liftos_pipeline.causal.kernels.medians import median_of_known, replace_outliers
 from liftos_pipeline.errors import LiftosError
 
 N_DAYS = 120
@@ -78,22 +78,97 @@ def test_a_step_is_found_under_a_strong_week():
     assert events.loc[0, "size"] == pytest.approx(0.12, abs=0.03)
 
 
-def test_each_step_is_dated_again_between_its_neighbours():
+def joint_shifts(values: np.ndarray, alpha: float = 0.01, min_size: float = 0.0) -> Stretches:
+    n, length = values.shape
+    first, last = np.zeros(n, dtype=np.int64), np.full(n, length, dtype=np.int64)
+    _, candidates = segment(values, first, last, alpha, min_size)
+    return dated_together(values, candidates, first, last, alpha, min_size)
+
+
+def test_each_step_is_the_best_date_beside_the_others():
+    """By dense generalised least squares with the same autoregression, at every date."""
     rng = np.random.default_rng(6)
-    values = 0.1 * rng.standard_normal((40, 200))
-    values[:, 70:] += 0.3
-    values[:, 130:] -= 0.4
-    first, last = np.zeros(40, dtype=np.int64), np.full(40, 200, dtype=np.int64)
-    _, shifts = segment(values, first, last, 0.01, 0.0)
-    both = np.bincount(shifts.series, minlength=40) == 2
-    assert both.sum() > 30
-    for series in np.flatnonzero(both):
+    values = 0.1 * autoregressive_series(0.4, 12, 200, rng)
+    values[:, 70:] += 0.5
+    values[:, 92:] -= 0.6
+    shifts = joint_shifts(values)
+    counts = np.bincount(shifts.series, minlength=12)
+    assert np.sum(counts == 2) >= 10
+    for series in np.flatnonzero(counts == 2):
         own = shifts.where(shifts.series == series)
-        assert (own.start[0], own.stop[1]) == (0, 200)
-        assert np.abs(own.stop[0] - 130) <= 5
-        assert np.abs(own.start[1] - 70) <= 5
-        alone = sup_lr(values[series : series + 1, : own.stop[0]], own.stop[:1])
-        assert (own.position[0], own.size[0]) == (alone.position[0], pytest.approx(alone.size[0], rel=1e-9))
+        centred = values[series] - values[series].mean()
+        phi = _autoregression(centred, own.position)
+        white = np.convolve(centred, [1.0, *-phi])[AR_ORDER:200]
+        steps = np.array([np.convolve(np.arange(200) >= k, [1.0, *-phi])[AR_ORDER:200] for k in range(200)])
+        for mine in (0, 1):
+            other = steps[own.position[1 - mine]]
+            left = []
+            for k in range(5, 196):
+                design = np.column_stack([np.ones(len(white)), other, steps[k]])
+                left.append(
+                    np.linalg.lstsq(design, white, rcond=None)[1].sum()
+                    if abs(k - own.position[1 - mine]) > 3
+                    else np.inf
+                )
+            best = 5 + int(np.argmin(left))
+            design = np.column_stack([np.ones(len(white)), other, steps[best]])
+            without = np.linalg.lstsq(design[:, :2], white, rcond=None)[1].sum()
+            slope = np.linalg.lstsq(design, white, rcond=None)[0][2]
+            ratio = (without - min(left)) / (min(left) / (200 - 2 * AR_ORDER - 3))
+            assert own.position[mine] == best
+            assert own.size[mine] == pytest.approx(slope, rel=1e-8)
+            assert own.statistic[mine] == pytest.approx(ratio, rel=1e-8)
+
+
+def test_steps_too_close_for_a_test_between_them_are_found():
+    rng = np.random.default_rng(7)
+    values = 0.05 * rng.standard_normal((20, 150))
+    values[:, 60:] += 0.5
+    values[:, 75:] += 0.5
+    shifts = joint_shifts(values)
+    assert np.bincount(shifts.series, minlength=20).tolist() == [2] * 20
+    assert np.abs(shifts.position.reshape(20, 2) - [60, 75]).max() <= 1
+
+
+def test_a_mistaken_candidate_is_dropped_and_one_near_the_end_is_added():
+    rng = np.random.default_rng(8)
+    values = 0.05 * rng.standard_normal((1, 150))
+    values[:, 140:] += 0.6
+    first, last = np.zeros(1, dtype=np.int64), np.full(1, 150, dtype=np.int64)
+    nothing = np.zeros(1)
+    wrong = Stretches(first, first, last, first + 50, nothing, nothing, nothing)
+    shifts = dated_together(values, wrong, first, last, 0.01, 0.1)
+    assert shifts.position.tolist() == [140]
+    assert (shifts.start.tolist(), shifts.stop.tolist()) == ([0], [150])
+    assert shifts.size[0] == pytest.approx(0.6, abs=0.06)
+
+
+def test_candidates_of_other_spans_keep_their_dates():
+    """The span of each series begins and ends where it is observed."""
+    rng = np.random.default_rng(9)
+    values = 0.05 * rng.standard_normal((2, 150))
+    values[0, 90:] += 0.5
+    values[1, 60:] += 0.5
+    values[1, :20], values[0, 130:] = np.nan, np.nan
+    start, stop = np.array([0, 20]), np.array([130, 150])
+    _, candidates = segment(values, start, stop, 0.01, 0.1)
+    shifts = dated_together(values, candidates, start, stop, 0.01, 0.1)
+    assert shifts.position.tolist() == [90, 60]
+
+
+def test_a_unit_that_cannot_be_read_stops_no_other():
+    frame = spend({"changed": [(70, 0.4)], "negative": [], "endless": []})
+    frame.loc[frame["unit"] == "negative", "spend"] *= np.where(np.arange(N_DAYS) < 3, -1.0, 1.0)
+    frame.loc[frame.index[frame["unit"] == "endless"][5], "spend"] = np.inf
+    table = found(frame).table.set_index("unit")
+    assert table["status"].to_dict() == {
+        "changed": "detected",
+        "negative": "undetermined",
+        "endless": "undetermined",
+    }
+    assert table.loc["negative", "reason"] == "3 days with negative or infinite spend"
+    assert table.loc["endless", "reason"] == "1 day with negative or infinite spend"
+    assert table.loc[["negative", "endless"], ["statistic", "p_value", "estimate"]].isna().all(axis=None)
 
 
 def test_steps_below_the_smallest_size_do_not_count():
@@ -161,8 +236,6 @@ def test_a_shared_bump_is_nobodys_change():
 @pytest.mark.parametrize(
     ("change", "options", "message"),
     [
-        ({"spend": -1.0}, {}, "240 negative rows"),
-        ({"spend": np.inf}, {}, "0 missing and 240 infinite"),
         ({"day": pd.Timestamp("2025-03-01")}, {}, "2 repeated pairs, first changed"),
         ({"day": "monday"}, {}, "day holds text"),
         ({}, {"alpha": 0.0}, r"alpha in \(0, 0.5\]"),
@@ -228,12 +301,23 @@ def test_p_values_meet_the_table_and_fall_with_the_statistic():
     )
 
 
+@pytest.mark.parametrize("alpha", [0.3, 0.05, 0.02, 0.013, 0.0004])
+def test_critical_values_are_where_the_p_value_is_the_level(alpha):
+    lengths, persistence = np.array([50, 180, 365]), np.array([-0.2, 0.33, 0.7])
+    critical = critical_at(alpha, lengths, persistence)
+    for row, length in enumerate(lengths):
+        chance = p_values(critical[row], np.full(3, length), persistence)
+        np.testing.assert_allclose(chance, alpha, rtol=1e-9)
+
+
 def test_the_table_is_what_its_script_makes():
     """Plain quantiles times one factor per length and level, here from 5,000 draws instead of 50,000."""
     first = SERIES_LENGTHS.index(180) * 6
     factors = []
     for column, rho in ((2, 0.5), (3, 0.7)):
-        statistic, persistence = simulate_null(rho, 180, 5_000, np.random.default_rng([77, column]))
+        statistic, persistence = simulate_null(
+            partial(autoregressive_series, rho), 180, 5_000, np.random.default_rng([77, column])
+        )
         assert np.median(persistence) == pytest.approx(PERSISTENCE_NODES[first // 6][column], abs=0.01)
         tabulated = CRITICAL_VALUES[first + column][PROBABILITIES.index(0.05)]
         factors.append(tabulated / np.quantile(statistic, 0.95))

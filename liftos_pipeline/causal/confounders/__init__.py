@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from liftos_pipeline.causal.confounders.audience_fatigue import audience_fatigue
 from liftos_pipeline.causal.confounders.budget_change import budget_change
-from liftos_pipeline.causal.confounders.quality_score_regime import quality_score_regime
 from liftos_pipeline.causal.confounders.confounder_score import confounder_score
 from liftos_pipeline.causal.confounders.list_health import list_health
+from liftos_pipeline.causal.confounders.market_shock import market_shock
+from liftos_pipeline.causal.confounders.quality_score_regime import quality_score_regime
+from liftos_pipeline.causal.confounders.seasonality import seasonality
 from liftos_pipeline.causal.specification import DetectorSpec
 
 _SPECS = (
@@ -32,11 +34,27 @@ _SPECS = (
         "Hamilton (1989); Buhlmann (1997)",
         "the rarer regime ruled fewer than 7 days, or calendar and trend explain 95 % of the score; undetermined below "
         "60 observed days or with more than a fifth of the days without a cost",
+    ),
+    DetectorSpec(
         "list_health",
         list_health,
         "Drift of the hazard of leaving a list over calendar time, given age.",
         "Donald and Lang (2007); Breslow and Clayton (1993)",
         "age explains more than 95 % of calendar time; undetermined below 12 weeks or 50 events, or without power",
+    ),
+    DetectorSpec(
+        "seasonality",
+        seasonality,
+        "Strength of the week, the trend and the year by robust STL; whether there is a cycle at all.",
+        "Cleveland et al. (1990); Wang, Smith and Hyndman (2006)",
+        "undetermined below 8 cycles or with more than a fifth of the periods missing; the year below two years",
+    ),
+    DetectorSpec(
+        "market_shock",
+        market_shock,
+        "Days on which prices (and impression share, inversely) of all units jump together.",
+        "Chang, Tiao and Chen (1988)",
+        "undetermined below 8 units with 42 common days",
     ),
     DetectorSpec(
         "confounder_score",

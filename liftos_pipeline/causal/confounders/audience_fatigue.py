@@ -19,9 +19,10 @@ from liftos_pipeline.causal.confounders.answers import (
     no_events,
 )
 from liftos_pipeline.causal.confounders.calendar_columns import calendar_columns
-from liftos_pipeline.causal.confounders.cleaning import WEEK, replace_outliers
+from liftos_pipeline.causal.confounders.cleaning import WEEK
 from liftos_pipeline.causal.confounders.series import UnitSeries, read_series
 from liftos_pipeline.causal.inference.noisy_autoregression import Coefficients, last_coefficients
+from liftos_pipeline.causal.kernels.medians import range_of_known, replace_outliers
 from liftos_pipeline.causal.results import Detection
 from liftos_pipeline.errors import LiftosError
 
@@ -165,15 +166,8 @@ def _read(roles: dict[str, Floats]) -> _Delivery:
     with np.errstate(invalid="ignore"):
         falls = np.any(frequency[:, 1:] < RESET_SHARE * frequency[:, :-1], axis=1)
     is_reset = falls & (creative[:, -1] == 0)
-    is_flat = _range(rate, known) == 0.0
+    is_flat = range_of_known(np.where(known, rate, np.nan)) == 0.0
     return _Delivery(log_rate, frequency, noise, creative, clicks_a_day, is_reset, is_flat, defects(rules))
-
-
-def _range(values: Floats, known: Bools) -> Floats:
-    """Largest less smallest known value, shape (n_units,); minus infinity where nothing is known."""
-    highest = np.max(np.where(known, values, -np.inf), axis=1)
-    spread: Floats = highest - np.min(np.where(known, values, np.inf), axis=1)
-    return spread
 
 
 def _is_per_cent(rate: Floats) -> bool:

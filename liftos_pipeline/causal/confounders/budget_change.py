@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from liftos_pipeline.causal.columns import Tabular
-from liftos_pipeline.causal.confounders.cleaning import (
-    common_calendar,
-    fill_gaps,
-    remove_weekdays,
-    replace_outliers,
-)
+from liftos_pipeline.causal.confounders.answers import defects
+from liftos_pipeline.causal.confounders.cleaning import common_calendar, fill_gaps, remove_weekdays
+from liftos_pipeline.causal.confounders.joint_dating import dated_together
 from liftos_pipeline.causal.confounders.segmentation import MIN_LENGTH, Stretches, segment
 from liftos_pipeline.causal.confounders.series import UnitSeries, read_series
 from liftos_pipeline.causal.confounders.spans import Spans, observed_spans
+from liftos_pipeline.causal.kernels.medians import replace_outliers
 from liftos_pipeline.causal.results import Detection
 from liftos_pipeline.errors import LiftosError
 
@@ -28,21 +27,21 @@ CALENDAR_PASSES = 3
 
 
 def budget_change(
-    df: Tabular, *, unit: str, period: str, value: str, alpha: float = 0.01, min_size: float = 0.08
+    df: Tabular, *, unit: str, period: str, value: str, alpha: float = 0.02, min_size: float = 0.1
 ) -> Detection:
     """Find level shifts in log spend.
 
     Spend is cleaned of outliers and of each unit's weekday pattern. The movement that units share is removed,
     estimated again after the steps found so far are taken out (three passes; with fewer than eight units
-    nothing is shared). What remains is segmented by a sup-LR test whitened by an AR(4). Days without spend count
-    as not observed.
+    nothing is shared). What remains is segmented by a sup-LR test whitened by an AR(4); the steps of a unit are then
+    dated together. Days without spend count as not observed.
 
     Parameters
     ----------
     df : DataFrame or pyarrow.Table
         One row per unit and period.
     value : str
-        Spend, zero or more.
+        Spend, zero or more: a unit with a negative or infinite value is ``undetermined``.
     alpha : float
         Level of each test.
     min_size : float
@@ -58,23 +57,23 @@ def budget_change(
     Raises
     ------
     LiftosError
-        A table that cannot be read, negative spend, or an option outside its range.
+        A table that cannot be read, or an option outside its range.
 
     References
     ----------
-    Andrews (1993), Econometrica 61(4). Bai (1997), Econometric Theory 13(3).
+    Andrews (1993), Econometrica 61(4). Bai (1997), Econometric Theory 13(3). Bai and Perron (1998), Econometrica 66(1).
     """
     if not 0.0 < alpha <= 0.5:
-        raise LiftosError("alpha in (0, 0.5]", repr(alpha), "0.01 is usual for one test per unit.")
+        raise LiftosError("alpha in (0, 0.5]", repr(alpha), "0.02 is usual for one test per unit.")
     if not min_size >= 0.0:
-        raise LiftosError("min_size at zero or above", repr(min_size), "0.08 is 8 log points.")
-    series = read_series(df, unit, period, value)
+        raise LiftosError("min_size at zero or above", repr(min_size), "0.1 is 10 log points.")
+    series = read_series(df, unit, period, value, allow_infinite=True)
     (spend,) = series.values
-    n_negative = int(np.sum(spend < 0))
-    if n_negative:
-        raise LiftosError(f"{value} at zero or above", f"{n_negative} negative rows", "Correct these rows.")
-    log_spend = np.log(np.where(spend > 0, spend, np.nan))
+    impossible = (spend < 0) | np.isinf(spend)
+    log_spend = np.log(np.where((spend > 0) & ~impossible, spend, np.nan))
     span = observed_spans(~np.isnan(log_spend), MIN_LENGTH, "days with spend")
+    defect = defects({"negative or infinite spend": impossible})
+    span = replace(span, reason=[words or few for words, few in zip(defect, span.reason, strict=True)])
     rows = np.flatnonzero(span.testable)
     whole, shifts = _find(log_spend[rows], span.start[rows], span.stop[rows], series.is_daily, alpha, min_size)
     events = _events(series, rows, shifts)
@@ -91,7 +90,9 @@ def _find(
     steps = np.zeros_like(cleaned)
     for _ in range(CALENDAR_PASSES):
         calendar = common_calendar(cleaned - steps)
-        whole, shifts = segment(cleaned - calendar, start, stop, alpha, min_size)
+        rest = cleaned - calendar
+        whole, candidates = segment(rest, start, stop, alpha, min_size)
+        shifts = dated_together(rest, candidates, start, stop, alpha, min_size)
         steps = _step_functions(cleaned.shape, shifts)
     return whole, shifts
 
@@ -135,7 +136,7 @@ def _table(
     table["estimate"] = table["unit"].map(largest["size"]).fillna(table["estimate"])
     table["n_events"] = table["unit"].map(events.groupby("unit").size()).fillna(0).astype(np.int64)
     table["n_observed"] = span.n_observed
-    table["n_needed"] = np.where(span.testable, math.nan, span.n_needed)
+    table["n_needed"] = np.where(span.n_observed < span.n_needed, span.n_needed, math.nan)
     table.loc[rows, "status"] = np.where(table.loc[rows, "n_events"] > 0, "detected", "not_detected")
     small = (table["status"] == "not_detected") & (table["p_value"] <= alpha)
     too_small = f"no step of at least {min_size:g} log points"

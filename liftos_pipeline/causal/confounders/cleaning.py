@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from liftos_pipeline.causal.kernels.medians import HALF_WINDOW
-from liftos_pipeline.causal.kernels.medians import median_of_known as median_of_known
-from liftos_pipeline.causal.kernels.medians import replace_outliers as replace_outliers
+from liftos_pipeline.causal.kernels.medians import HALF_WINDOW, median_of_known
 
 Floats = NDArray[np.float64]
 
@@ -27,36 +25,6 @@ def fill_gaps(values: Floats) -> Floats:
             inner = (time >= known[0]) & (time <= known[-1])
             filled[row, inner] = np.interp(time[inner], known, values[row, known])
     return filled
-
-
-def median_of_known(values: Floats) -> Floats:
-    """Median over the last axis, NaN ignored; NaN where nothing is known."""
-    if values.shape[-1] == 0:
-        return np.full(values.shape[:-1], np.nan)
-    ordered = np.sort(values, axis=-1)
-    n_known = np.sum(~np.isnan(ordered), axis=-1)
-    low = np.maximum((n_known - 1) // 2, 0)[..., None]
-    high = np.minimum(n_known // 2, np.maximum(n_known - 1, 0))[..., None]
-    middle = 0.5 * (np.take_along_axis(ordered, low, -1) + np.take_along_axis(ordered, high, -1))
-    return np.where(n_known > 0, middle[..., 0], np.nan)
-
-
-def replace_outliers(values: Floats, far: float = OUTLIER_MADS) -> Floats:
-    """Hampel filter: a value far from the median of its neighbours becomes that median.
-
-    Far is ``far`` times the series' own scale of such deviations (median absolute, as a standard deviation).
-
-    References
-    ----------
-    Hampel (1974), Journal of the American Statistical Association 69(346).
-    """
-    padded = np.pad(values, ((0, 0), (HALF_WINDOW, HALF_WINDOW)), constant_values=np.nan)
-    neighbours = np.lib.stride_tricks.sliding_window_view(padded, 2 * HALF_WINDOW + 1, axis=1)
-    local = median_of_known(neighbours)
-    deviation = np.abs(values - local)
-    scale = MAD_TO_SD * median_of_known(deviation)
-    is_outlier = deviation > far * scale[:, None]
-    return np.where(is_outlier, local, values)
 
 
 def remove_weekdays(values: Floats) -> Floats:

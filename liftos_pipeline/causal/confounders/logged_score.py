@@ -15,8 +15,8 @@ from liftos_pipeline.causal.confounders.answers import (
     first_true,
 )
 from liftos_pipeline.causal.confounders.calendar_columns import calendar_columns
-from liftos_pipeline.causal.confounders.cleaning import replace_outliers
 from liftos_pipeline.causal.inference.noisy_autoregression import last_coefficients
+from liftos_pipeline.causal.kernels.medians import replace_outliers
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -20,17 +20,13 @@ from liftos_pipeline.causal.confounders.answers import (
     first_true,
     no_events,
 )
-from liftos_pipeline.causal.confounders.cleaning import (
-    common_calendar,
-    fill_gaps,
-    remove_weekdays,
-    replace_outliers,
-)
+from liftos_pipeline.causal.confounders.cleaning import common_calendar, fill_gaps, remove_weekdays
 from liftos_pipeline.causal.confounders.logged_score import score_varies, score_verdicts
 from liftos_pipeline.causal.confounders.markov_switching import bootstrap_p_values, fit_regimes
 from liftos_pipeline.causal.confounders.regime_critical_values import p_values
 from liftos_pipeline.causal.confounders.series import UnitSeries, read_series
 from liftos_pipeline.causal.confounders.spans import observed_spans, packed
+from liftos_pipeline.causal.kernels.medians import replace_outliers
 from liftos_pipeline.causal.results import Detection
 from liftos_pipeline.errors import LiftosError
 

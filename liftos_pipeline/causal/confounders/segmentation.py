@@ -1,8 +1,8 @@
-"""Iterated binary segmentation of many series: where their level shifts, and by how much."""
+"""Binary segmentation of many series: where their level may shift, and by how much."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +59,7 @@ def tested_stretches(values: Floats, series: Integers, start: Integers, stop: In
 def segment(
     values: Floats, start: Integers, stop: Integers, alpha: float, min_size: float
 ) -> tuple[Stretches, Stretches]:
-    """Split each series where its level shifts, then date every shift again between its neighbours.
+    """Split each series where its level shifts, again and again.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def segment(
 
     References
     ----------
-    Bai (1997), Econometric Theory 13(3): sequential estimation and repartition.
+    Bai (1997), Econometric Theory 13(3): shifts one after another.
     """
     whole = tested_stretches(values, np.arange(len(values), dtype=np.int64), start, stop)
     found = [whole.where(np.zeros(len(whole.series), dtype=np.bool_))]
@@ -94,7 +94,7 @@ def segment(
         end = np.concatenate([accepted.position, accepted.stop])
         long_enough = end - begin >= MIN_LENGTH
         current = tested_stretches(values, series[long_enough], begin[long_enough], end[long_enough])
-    return whole, _repartition(values, _joined(found), start, stop, alpha, min_size)
+    return whole, _joined(found)
 
 
 def _accepted(stretches: Stretches, alpha: float, min_size: float) -> NDArray[np.bool_]:
@@ -102,29 +102,8 @@ def _accepted(stretches: Stretches, alpha: float, min_size: float) -> NDArray[np
 
 
 def _joined(parts: list[Stretches]) -> Stretches:
-    columns = ("series", "start", "stop", "position", "size", "statistic", "p_value")
-    joined = Stretches(*(np.concatenate([getattr(part, name) for part in parts]) for name in columns))
-    return _ordered(joined)
-
-
-def _ordered(stretches: Stretches) -> Stretches:
-    order = np.lexsort((stretches.position, stretches.series))
-    columns = ("series", "start", "stop", "position", "size", "statistic", "p_value")
-    return Stretches(*(getattr(stretches, name)[order] for name in columns))
-
-
-def _repartition(
-    values: Floats, shifts: Stretches, first: Integers, last: Integers, alpha: float, min_size: float
-) -> Stretches:
-    """Test every shift again on the stretch between its neighbours; short stretches keep what they had."""
-    if len(shifts.series) == 0:
-        return shifts
-    follows = np.concatenate([[False], shifts.series[1:] == shifts.series[:-1]])
-    before = np.concatenate([[0], shifts.position[:-1]])
-    start = np.where(follows, before, first[shifts.series])
-    leads = np.concatenate([follows[1:], [False]])
-    after = np.concatenate([shifts.position[1:], [0]])
-    stop = np.where(leads, after, last[shifts.series])
-    testable = stop - start >= MIN_LENGTH
-    again = tested_stretches(values, shifts.series[testable], start[testable], stop[testable])
-    return _joined([shifts.where(~testable), again.where(_accepted(again, alpha, min_size))])
+    """All parts, by series and date."""
+    columns = [np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Stretches)]
+    joined = Stretches(*columns)
+    order = np.lexsort((joined.position, joined.series))
+    return Stretches(*(column[order] for column in columns))

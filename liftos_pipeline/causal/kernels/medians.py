@@ -24,10 +24,10 @@ def median_of_known(values: Floats) -> Floats:
     return np.where(n_known > 0, middle[..., 0], np.nan)
 
 
-def replace_outliers(values: Floats) -> Floats:
+def replace_outliers(values: Floats, far: float = OUTLIER_MADS) -> Floats:
     """Hampel filter: a value far from the median of its neighbours becomes that median.
 
-    Far is four times the series' own scale of such deviations (median absolute, as a standard deviation).
+    Far is ``far`` times the series' own scale of such deviations (median absolute, as a standard deviation).
 
     References
     ----------
@@ -38,5 +38,13 @@ def replace_outliers(values: Floats) -> Floats:
     local = median_of_known(neighbours)
     deviation = np.abs(values - local)
     scale = MAD_TO_SD * median_of_known(deviation)
-    is_outlier = deviation > OUTLIER_MADS * scale[:, None]
+    is_outlier = deviation > far * scale[:, None]
     return np.where(is_outlier, local, values)
+
+
+def range_of_known(values: Floats) -> Floats:
+    """Largest less smallest known value over the last axis; minus infinity where nothing is known."""
+    known = ~np.isnan(values)
+    highest = np.max(np.where(known, values, -np.inf), axis=-1)
+    spread: Floats = highest - np.min(np.where(known, values, np.inf), axis=-1)
+    return spread
