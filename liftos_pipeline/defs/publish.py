@@ -1,12 +1,11 @@
 """Publishing: the simulated truth beside the results in simulated homes, then the public database."""
 
 import dagster as dg
-import pandas as pd
 
 from liftos_pipeline.defs.partitions import daily, one_run
 from liftos_pipeline.defs.presentation import OWNERS, column_schema
 from liftos_pipeline.defs.resources import HomeResource, as_of_days
-from liftos_pipeline.schema.ops import TRUTH_EFFECTS, TRUTH_TREATMENTS
+from liftos_pipeline.schema.truth import EFFECTS, TRUTH_TABLES
 from liftos_pipeline.settings import load_settings
 from liftos_pipeline.warehouse.publish import publish
 from liftos_pipeline.warehouse.receipts import newest_as_of
@@ -31,18 +30,14 @@ _RESULTS = (
     owners=OWNERS,
     kinds={"duckdb", "python"},
     description="What is true of the simulated world. Read by the demo's table, validation and tests only.",
-    metadata=column_schema(TRUTH_EFFECTS),
+    metadata=column_schema(EFFECTS),
 )
 def truth(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
     opened = home.open()
     through = max([*as_of_days(context), newest_as_of(opened.warehouse)])
-    world = opened.world(through)
-    treatments = world.treatments()
-    known = treatments[pd.to_datetime(treatments["started_on"]).dt.date <= through]
-    replace_table(opened.warehouse, TRUTH_TREATMENTS, known)
-    return dg.MaterializeResult(
-        metadata={"dagster/row_count": replace_table(opened.warehouse, TRUTH_EFFECTS, world.truth(through))}
-    )
+    tables = opened.world(through).tables(through)
+    rows = {table.name: replace_table(opened.warehouse, table, tables[table.name]) for table in TRUTH_TABLES}
+    return dg.MaterializeResult(metadata={"dagster/row_count": rows[EFFECTS.name], **rows})
 
 
 simulated_truth = [truth] if load_settings().source_mode == "simulated" else []

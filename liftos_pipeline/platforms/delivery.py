@@ -29,7 +29,7 @@ class Delivered:
 
 
 def delivered(request: Request, panel: AdsPanel, units: np.ndarray, days: range, by_child: bool) -> Delivered:
-    """What was delivered and claimed by the clock; a day without impressions has no row.
+    """What was delivered and claimed by the clock; a day without impressions has no row, nor has one that was lost.
 
     Children share their campaign's numbers and add up to them exactly.
     """
@@ -47,7 +47,7 @@ def delivered(request: Request, panel: AdsPanel, units: np.ndarray, days: range,
         parts = [split(total, shares, alone) for total in counts]
     else:
         parts = [total[:, :, None] for total in counts]
-    day, unit, child = np.nonzero(parts[1] > 0)
+    day, unit, child = np.nonzero((parts[1] > 0) & panel.shown[span][:, units][:, :, None])
     cents, impressions, clicks, conversions = (part[day, unit, child].tolist() for part in parts)
     return Delivered(
         day=(day + days.start).tolist(),

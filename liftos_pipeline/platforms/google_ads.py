@@ -213,8 +213,7 @@ def _change_events(request: Request, panel: AdsPanel, units: np.ndarray, query: 
     bounds, limit = _change_bounds(request, query)
     events = []
     for number, (kind, resource_type) in enumerate(_CHANGES.items()):
-        for unit in units[panel.starts[kind][units] >= 0].tolist():
-            day = int(panel.starts[kind][unit])
+        for unit, day in panel.changes(kind, units).tolist():
             at = midnight(request.day(day), 420 + 13 * (unit % 50))
             if at < request.clock and all(_holds(_stamp(at), operator, bound) for operator, bound in bounds):
                 events.append((at, unit, number, _change_event(panel, unit, kind, day, at, resource_type)))
@@ -266,6 +265,7 @@ def _change_event(
         "resourceChangeOperation": "UPDATE",
         "campaign": f"customers/{account}/campaigns/{campaign}",
     }
+    versions = [panel.version(kind, unit, index) for index in (day - 1, day)]
     if kind == "budget_change":
         old, new = (int(panel.budget[index, unit]) for index in (day - 1, day))
         event["changedFields"] = "amountMicros"
@@ -273,13 +273,15 @@ def _change_event(
         event["newResource"] = {"campaignBudget": {"amountMicros": f"{new}000000"}}
     elif kind == "targeting_change":
         event["changedFields"] = "negative"
-        event["oldResource"] = {"campaignCriterion": {}}
-        event["newResource"] = {"campaignCriterion": {"negative": True}}
+        old, new = versions
+        event["oldResource"] = {"campaignCriterion": {"negative": True} if old else {}}
+        event["newResource"] = {"campaignCriterion": {"negative": True} if new else {}}
     else:
         event["adGroup"] = f"customers/{account}/adGroups/{child_id(campaign, AD_GROUP)}"
         event["changedFields"] = "ad.finalUrls"
-        event["oldResource"] = {"adGroupAd": {"ad": {"finalUrls": ["https://shop.example/a"]}}}
-        event["newResource"] = {"adGroupAd": {"ad": {"finalUrls": ["https://shop.example/b"]}}}
+        for name, version in zip(("oldResource", "newResource"), versions, strict=True):
+            url = f"https://shop.example/{chr(ord('a') + version)}"
+            event[name] = {"adGroupAd": {"ad": {"finalUrls": [url]}}}
     return {"changeEvent": event}
 
 

@@ -97,17 +97,18 @@ def keywords(request: Request, panel: AdsPanel, units: np.ndarray, days: range) 
     """Quality and delivery of the one keyword of every ad group."""
     rows = delivered(request, panel, units, days, by_child=True)
     heads = {(unit, child): _keyword(panel, unit, child) for unit in units.tolist() for child in (0, 1)}
-    quality = {unit: _quality(int(panel.quality_score[unit])) for unit in units.tolist()}
+    scores = panel.quality_score[rows.day, rows.unit].tolist()
+    quality = {score: _quality(score) for score in set(scores)}
     dates = _dates(request, rows)
     columns = zip(
-        *(rows.day, rows.unit, rows.child, rows.cents, rows.impressions, rows.clicks),
+        *(rows.day, rows.unit, rows.child, rows.cents, rows.impressions, rows.clicks, scores),
         strict=True,
     )
     return [
         f'{{{heads[unit, child]},"segments":{{"date":"{dates[day]}"}},"metrics":{{"costMicros":"{cents}0000",'
         f'"impressions":"{impressions}","clicks":"{clicks}"'
-        f"{quality[unit] if (day + unit) % _QUALITY_UNKNOWN_EVERY else ''}}}}}"
-        for day, unit, child, cents, impressions, clicks in columns
+        f"{quality[score] if (day + unit) % _QUALITY_UNKNOWN_EVERY else ''}}}}}"
+        for day, unit, child, cents, impressions, clicks, score in columns
     ]
 
 

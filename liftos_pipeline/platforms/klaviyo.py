@@ -26,6 +26,7 @@ from liftos_pipeline.platforms.wire import (
     texts,
     to_cursor,
 )
+from liftos_pipeline.simulator.geos import SHOPPERS_PER_GEO
 from liftos_pipeline.simulator.world import KLAVIYO_ACCOUNT
 
 EVENT_PAGE, OTHER_PAGE = 1000, 100
@@ -168,9 +169,11 @@ def _profiles(request: Request) -> Iterator[dict[str, object]]:
     made = start + 86_400 * panel.joined + events.joined_second(people)
     left = start + 86_400 * panel.left + events.left_second(people)
     updated = np.where(left < clock, left, made)
-    shoppers = np.full(events.SHOPPERS, start - 86_400)
+    geo = request.world.geo
+    residents = 0 if geo is None else len(geo.geo_ids) * SHOPPERS_PER_GEO
+    shoppers = np.full(events.SHOPPERS + residents, start - 86_400)
     bounds = _bounds(request, _PROFILE_BOUNDS)
-    wanted = np.ones(len(people) + events.SHOPPERS, dtype=bool)
+    wanted = np.ones(len(people) + len(shoppers), dtype=bool)
     for field, seconds in (("created", [made, shoppers]), ("updated", [updated, shoppers])):
         low, high = _span([bound for bound in bounds if bound[1] == field], 0, clock)
         times = np.concatenate(seconds)
@@ -197,11 +200,21 @@ def _subscriber(request: Request, person: int, updated: int, gone: bool) -> dict
         "list_suppressions": [],
     }
     made = _instant(request, int(panel.joined[person]), second)
-    return _profile(events.profile_id(person), person, made, changed, marketing)
+    region = _region(request, person)
+    return _profile(events.profile_id(person), region, made, changed, marketing)
+
+
+def _region(request: Request, number: int) -> str | None:
+    """Where someone lives; in a geo experiment only its residents tell."""
+    return _REGIONS[number % len(_REGIONS)] if request.world.geo is None else None
 
 
 def _shopper(request: Request, shopper: int) -> dict[str, object]:
-    made = _instant(request, -1, 0)
+    """A person on no list: first those of nowhere in particular, then the residents of the regions."""
+    profile, region, made = events.shopper_id(shopper), _region(request, shopper), _instant(request, -1, 0)
+    if request.world.geo is not None and shopper >= events.SHOPPERS:
+        place, number = divmod(shopper - events.SHOPPERS, SHOPPERS_PER_GEO)
+        profile, region = events.resident_id(place, number), str(request.world.geo.geo_ids[place])
     marketing: dict[str, object] = {
         "can_receive_email_marketing": False,
         "consent": "NEVER_SUBSCRIBED",
@@ -211,11 +224,11 @@ def _shopper(request: Request, shopper: int) -> dict[str, object]:
         "suppression": [],
         "list_suppressions": [],
     }
-    return _profile(events.shopper_id(shopper), shopper, made, made, marketing)
+    return _profile(profile, region, made, made, marketing)
 
 
 def _profile(
-    profile: str, number: int, created: str, updated: str, marketing: dict[str, object]
+    profile: str, region: str | None, created: str, updated: str, marketing: dict[str, object]
 ) -> dict[str, object]:
     attributes = {
         "email": f"{profile.lower()}@example.com",
@@ -223,7 +236,7 @@ def _profile(
         "created": created,
         "updated": updated,
         "last_event_date": None,
-        "location": {"country": "United States", "region": _REGIONS[number % len(_REGIONS)]},
+        "location": {"country": "United States", "region": region},
         "subscriptions": {"email": {"marketing": marketing}},
     }
     return {"type": "profile", "id": profile, "attributes": attributes}
@@ -259,7 +272,8 @@ def _campaign(request: Request, day: int, unit: int) -> tuple[dict[str, object],
     panel = request.world.klaviyo
     list_id = str(panel.list_ids[unit])
     has_segment, has_template = (
-        0 <= int(panel.starts[kind][unit]) <= day for kind in ("targeting_change", "creative_change")
+        0 <= int(panel.starts[kind][unit]) <= day and not 0 <= int(panel.stops[kind][unit]) <= day
+        for kind in ("targeting_change", "creative_change")
     )
     sent = _instant(request, day, events.SEND_SECOND)
     message = events.message_id(list_id, day)

@@ -12,6 +12,7 @@ import numpy as np
 from liftos_pipeline.platforms.wire import midnight
 from liftos_pipeline.simulator import World
 from liftos_pipeline.simulator.draws import stream
+from liftos_pipeline.simulator.geos import SHOPPERS_PER_GEO
 from liftos_pipeline.simulator.lists import ListsPanel
 
 METRICS = {
@@ -47,6 +48,11 @@ def profile_id(person: int) -> str:
 def shopper_id(shopper: int) -> str:
     """Id of a person on no list."""
     return f"S{shopper:07d}"
+
+
+def resident_id(geo: int, number: int) -> str:
+    """Id of a person who lives in a region of a geo experiment and is on no list."""
+    return f"G{geo:03d}{number:04d}"
 
 
 def message_id(list_id: str, day: int) -> str:
@@ -129,7 +135,7 @@ def _refunds(world: World, index: int) -> Iterator[_Event]:
 @lru_cache(maxsize=_KEPT_DAYS)
 def day_orders(world: World, index: int) -> list[tuple[int, str, str, bool]]:
     """Orders of one day: second, profile, properties as JSON text, whether it will be refunded. Those that came
-    through or beside the campaigns are shoppers', those of a list its subscribers'."""
+    through or beside the campaigns are shoppers', those of a list its subscribers', those of a region its residents'."""
     lists = world.klaviyo
     counts = np.concatenate([world.meta.orders[index], world.google_ads.orders[index], lists.orders[index]])
     values = np.concatenate(
@@ -154,14 +160,26 @@ def day_orders(world: World, index: int) -> list[tuple[int, str, str, bool]]:
         strict=True,
     )
     return [
-        (
-            second,
-            profile,
-            f'{{"$value":{value},"OrderId":"O{index:04d}{number:05d}","$currency_code":"USD"}}',
-            back,
-        )
-        for number, (second, profile, value, back) in enumerate(columns)
+        (second, profile, _paid(value, f"O{index:04d}{number:05d}"), back)
+        for number, (second, profile, value, back) in enumerate([*columns, *_geo_orders(world, index)])
     ]
+
+
+def _paid(value: float, order: str) -> str:
+    return f'{{"$value":{value},"OrderId":"{order}","$currency_code":"USD"}}'
+
+
+def _geo_orders(world: World, index: int) -> Iterator[tuple[int, str, float, bool]]:
+    """Second, profile, value and whether it will be refunded of each order of the regions."""
+    geo = world.geo
+    if geo is None:
+        return
+    places = np.repeat(np.arange(len(geo.geo_ids)), geo.orders[index])
+    luck = stream(world.seed, f"geo.orders.day.{index}").random((len(places), 3))
+    for place, (second, person, back) in zip(places.tolist(), luck.tolist(), strict=True):
+        profile = resident_id(place, int(person * SHOPPERS_PER_GEO))
+        value = float(geo.order_value[index, place])
+        yield int(second * 86_400), profile, value, back < world.scenario.refund_rate
 
 
 def _subscribers(world: World, index: int, unit: int) -> np.ndarray:

@@ -125,8 +125,7 @@ def _activities(request: Request, panel: AdsPanel, units: np.ndarray) -> list[st
     until = min(_instant(request, "until", request.clock), request.clock)
     events = []
     for kind, (event_type, object_type) in _CHANGES.items():
-        for unit in units[panel.starts[kind][units] >= 0].tolist():
-            day = int(panel.starts[kind][unit])
+        for unit, day in panel.changes(kind, units).tolist():
             at = midnight(request.day(day), 300 + 17 * (unit % 50))
             if since <= at < until:
                 events.append((at, unit, _activity(panel, unit, kind, day, at, event_type, object_type)))
@@ -156,7 +155,8 @@ def _activity(
         money = {"type": "payment_amount", "currency": "USD"}
         extra = {"old_value": {**money, "old_value": old}, "new_value": {**money, "new_value": new}}
     else:
-        extra = {"old_value": f"{kind}-a", "new_value": f"{kind}-b"}
+        old, new = (panel.version(kind, unit, index) for index in (day - 1, day))
+        extra = {"old_value": f"{kind}-{_letter(old)}", "new_value": f"{kind}-{_letter(new)}"}
     return {
         "event_time": at.strftime("%Y-%m-%dT%H:%M:%S+0000"),
         "event_type": event_type,
@@ -196,13 +196,13 @@ def _campaign(request: Request, panel: AdsPanel, unit: int) -> Iterator[dict[str
     }
 
 
-def _has_started(request: Request, panel: AdsPanel, kind: str, unit: int) -> bool:
-    return 0 <= int(panel.starts[kind][unit]) <= request.last_day
+def _letter(version: int) -> str:
+    return chr(ord("a") + version)
 
 
 def _adset(request: Request, panel: AdsPanel, unit: int) -> Iterator[dict[str, object]]:
     campaign = str(panel.campaign_ids[unit])
-    audience = "2" if _has_started(request, panel, "targeting_change", unit) else "1"
+    audience = panel.version("targeting_change", unit, request.last_day) + 1
     for child in children(panel, unit):
         yield {
             "id": child_id(campaign, ADSET, child),
@@ -216,7 +216,7 @@ def _adset(request: Request, panel: AdsPanel, unit: int) -> Iterator[dict[str, o
 
 def _ad(request: Request, panel: AdsPanel, unit: int) -> Iterator[dict[str, object]]:
     campaign = str(panel.campaign_ids[unit])
-    creative = CREATIVE + _has_started(request, panel, "creative_change", unit)
+    creative = CREATIVE + panel.version("creative_change", unit, request.last_day)
     for child in children(panel, unit):
         yield {
             "id": child_id(campaign, AD, child),

@@ -31,7 +31,8 @@ def insights(
     by_ad = level == "ad"
     rows = delivered(request, panel, units, request.day_range(since, until), by_ad)
     heads = {(unit, child): _head(panel, unit, child, by_ad) for unit in units.tolist() for child in (0, 1)}
-    tails = {unit: _tail(panel, unit) for unit in units.tolist()}
+    setting = {day: panel.attribution_setting(day) for day in dict.fromkeys(rows.day)}
+    tails = {(unit, name): _tail(panel, unit, name) for unit in units.tolist() for name in set(setting.values())}
     dates = {day: request.day(day).isoformat() for day in dict.fromkeys(rows.day)}
     seen = panel.frequency[rows.day, rows.unit]
     shown = np.array(rows.impressions)
@@ -46,7 +47,7 @@ def insights(
         f'{{{heads[unit, child]},"date_start":"{dates[day]}","date_stop":"{dates[day]}",'
         f'"spend":"{cents // 100}.{cents % 100:02d}","impressions":"{impressions}","reach":"{reached}",'
         f'"frequency":"{frequency:.6f}","ctr":"{ctr:.6f}"{_clicks(clicks) if clicks else ""}'
-        f"{_bought(bought, clicks, value) if bought else ''},{tails[unit]}}}"
+        f"{_bought(bought, clicks, value) if bought else ''},{tails[unit, setting[day]]}}}"
         for day, unit, child, cents, impressions, clicks, bought, value, frequency, reached, ctr in columns
     ]
 
@@ -62,10 +63,10 @@ def _head(panel: AdsPanel, unit: int, child: int, by_ad: bool) -> str:
     return f'{head},"adset_id":"{child_id(campaign, ADSET, child)}","ad_id":"{child_id(campaign, AD, child)}"'
 
 
-def _tail(panel: AdsPanel, unit: int) -> str:
+def _tail(panel: AdsPanel, unit: int, setting: str) -> str:
     score = panel.quality[unit]
     ranking = "ABOVE_AVERAGE" if score > 0.6 else "AVERAGE" if score > -0.6 else "BELOW_AVERAGE_35"
-    return f'"attribution_setting":"7d_click_1d_view","quality_ranking":"{ranking}"'
+    return f'"attribution_setting":"{setting}","quality_ranking":"{ranking}"'
 
 
 def _clicks(clicks: int) -> str:

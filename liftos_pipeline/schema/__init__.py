@@ -15,9 +15,10 @@ from liftos_pipeline.schema.core import (
     Window,
     source_columns,
 )
-from liftos_pipeline.schema.ops import OPS_TABLES, TRUTH_TABLES
+from liftos_pipeline.schema.ops import OPS_TABLES
 from liftos_pipeline.schema.raw import RAW_TABLES
 from liftos_pipeline.schema.results import PROVENANCE, RESULT_TABLES
+from liftos_pipeline.schema.truth import TRUTH_TABLES
 
 TABLES: dict[str, Table] = {
     table.full_name: table for table in (*OPS_TABLES, *RAW_TABLES, *TRUTH_TABLES, *RESULT_TABLES)

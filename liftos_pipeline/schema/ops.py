@@ -86,39 +86,4 @@ RESULT_RECEIPT = Table(
     ),
     "Which result partition was written, and when.",
 )
-TRUTH_TREATMENTS = Table(
-    "truth",
-    "treatments",
-    ("unit_id", "treatment_type"),
-    columns(
-        ("platform", "VARCHAR", "Platform.", False),
-        ("unit_id", "VARCHAR", "Unit.", False),
-        ("treatment_type", "VARCHAR", "Type.", False),
-        ("started_on", "DATE", "First treated day.", False),
-        ("dose", "DOUBLE", "Log ratio; NULL where the type has none."),
-        ("assignment_method", "VARCHAR", "randomized, quasi_experimental or observational.", False),
-    ),
-    "Treatments of the simulated world. Read by the demo's table, validation and tests only.",
-)
-TRUTH_EFFECTS = Table(
-    "truth",
-    "effects",
-    ("unit_id", "treatment_type", "date_day"),
-    columns(
-        ("platform", "VARCHAR", "Platform.", False),
-        ("unit_id", "VARCHAR", "Unit.", False),
-        ("treatment_type", "VARCHAR", "Type.", False),
-        ("date_day", "DATE", "Treated day.", False),
-        ("started_on", "DATE", "First treated day.", False),
-        ("effect_on_orders", "DOUBLE", "Expected orders with minus without the treatment.", False),
-        ("effect_on_order_revenue", "DOUBLE", "Same for order revenue.", False),
-        ("effect_on_reported", "DOUBLE", "Same for final reported conversions."),
-        ("effect_on_revenue_reported", "DOUBLE", "Same for reported revenue."),
-        ("mean_orders", "DOUBLE", "Expected orders with the treatment.", False),
-        ("mean_reported", "DOUBLE", "Expected reported conversions with the treatment."),
-    ),
-    "True effects of the simulated world per treated unit-day.",
-)
-
 OPS_TABLES: tuple[Table, ...] = (HOME, API_PAGE, LOAD_RECEIPT, REJECTED_ROW, RESULT_RECEIPT)
-TRUTH_TABLES: tuple[Table, ...] = (TRUTH_TREATMENTS, TRUTH_EFFECTS)

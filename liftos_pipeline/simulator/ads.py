@@ -1,4 +1,4 @@
-"""Campaigns of one ad platform: spend, delivery, orders that they cause, orders that the platform claims."""
+"""Campaigns of one ad platform: spend, the orders that they cause, and the orders that the platform claims."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from liftos_pipeline.simulator.adoption import SHOCK_SD, adoptions
+from liftos_pipeline.simulator.defects import defects
+from liftos_pipeline.simulator.delivery import deliver, refresh_days
 from liftos_pipeline.simulator.draws import (
     autoregression,
     binomial_quantile,
     carry_over,
-    first_hits,
+    in_force,
     response_path,
     saturate,
     stream,
 )
 from liftos_pipeline.simulator.environment import Environment
-from liftos_pipeline.simulator.scenario import Scenario
+from liftos_pipeline.simulator.parameters import Scenario
+from liftos_pipeline.simulator.spending import RESPONSES, order_values, spending_of, units_of
+from liftos_pipeline.simulator.switches import Restatement
 
-SHOCK_SD = 0.20
-RESTATED_DAYS = 28
-_RESPONSES = ("targeting_change", "creative_change")
 _CAMPAIGN_ID = {"meta": 120_210_000_000_000_000, "google_ads": 20_400_000_000}
 _ACCOUNT_ID = {"meta": 810_000_000_000_000, "google_ads": 4_410_000_000}
 _ID_SEEDS = 997
@@ -31,20 +33,31 @@ _ID_SEEDS = 997
 class AdsPanel:
     """All campaigns of one platform. Arrays are (T, N) or (N,); money in USD; days are indices from the start.
 
-    ``starts``: day of each treatment per unit, -1 never. ``share``: what the first of two children gets of its
-    campaign. ``delivered``: false on days without delivery, which the platform does not report at all.
-    ``conversions``: final claims; ``restate_u``: the uniform that settles how many of them are known at each age.
-    ``stock``, ``stock_without_step``: saturated carry-over of spend with and without the budget change.
-    ``driven_scale``: orders per unit of ``stock`` without any response.
+    ``starts``, ``stops``: first day of each treatment per unit and the first day without it again, -1 never.
+    ``method``: how a unit came to its treatments. ``refreshes``: creative changes beside these, without any response.
+    ``organic_step``: unlogged steps of log spend. ``share``: what the first of two children gets of its campaign.
+    ``spend``: as shown, with outliers. ``delivered``:
+    false on days without delivery, which the platform does not report at all; ``shown``: whether it has a row.
+    ``conversions``: final claims; ``tracked``: share of claims that is reported; ``restate_u``: the uniform that settles
+    how many of them are known at each age. ``stock``, ``stock_without_step``: saturated carry-over of spend with and
+    without the budget change. ``driven_scale``: orders per unit of ``stock`` without any response.
+    ``exposure``: shape (T, 1), behind claims of organic orders. ``share_treated``: of the other campaigns of the account,
+    those whose budget change is in force.
     """
 
     platform: str
     account_ids: np.ndarray
     campaign_ids: np.ndarray
     quality: np.ndarray
+    agency: np.ndarray
+    shock: np.ndarray
     share: np.ndarray
     has_two_children: np.ndarray
     starts: dict[str, np.ndarray]
+    stops: dict[str, np.ndarray]
+    method: np.ndarray
+    refreshes: np.ndarray
+    organic_step: np.ndarray
     dose: np.ndarray
     budget: np.ndarray
     spend: np.ndarray
@@ -52,9 +65,16 @@ class AdsPanel:
     clicks: np.ndarray
     frequency: np.ndarray
     delivered: np.ndarray
+    shown: np.ndarray
+    is_outage: np.ndarray
     quality_score: np.ndarray
+    decay: np.ndarray
+    regime: np.ndarray
+    saving: np.ndarray
     conversions: np.ndarray
+    tracked: np.ndarray
     restate_u: np.ndarray
+    restatement: Restatement
     order_value: np.ndarray
     orders: np.ndarray
     organic_mean: np.ndarray
@@ -62,10 +82,12 @@ class AdsPanel:
     stock: np.ndarray
     stock_without_step: np.ndarray
     responses: dict[str, np.ndarray]
-    exposure: float
+    exposure: np.ndarray
+    spillover_psi: float
+    share_treated: np.ndarray
 
     def reported(self, days: slice, age_days: np.ndarray, units: np.ndarray) -> np.ndarray:
-        """Conversions that the platform shows at some age: Binomial(final, 1 - .4 exp(-age / 4)), all in the end.
+        """Conversions that the platform shows at some age: what ``Restatement`` says, all in the end.
 
         Parameters
         ----------
@@ -77,92 +99,137 @@ class AdsPanel:
         -------
         ndarray, shape (D, U). Never falls with age.
         """
-        share = np.where(age_days >= RESTATED_DAYS, 1.0, 1.0 - 0.4 * np.exp(-np.asarray(age_days) / 4.0))
+        known = self.restatement
+        late = known.pending * np.exp(-np.asarray(age_days) / known.delay_days)
+        share = np.where(age_days >= known.final_days, 1.0, 1.0 - late)
         final = self.conversions[days][:, units]
         shares = np.broadcast_to(share[:, None], final.shape)
         return binomial_quantile(self.restate_u[days][:, units], final, shares)
 
     def means(self, without: str | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Expected orders and expected final claims, shape (T, N), without one treatment if named."""
+        """Expected orders and expected final claims, shape (T, N), without one treatment of the unit itself if named."""
         stock = self.stock_without_step if without == "budget_change" else self.stock
         response = sum(
             (path for kind, path in self.responses.items() if kind != without), np.zeros_like(self.stock)
         )
         driven = self.driven_scale * stock * np.exp(response)
         claimed = -np.expm1(-self.exposure * stock)
-        return self.organic_mean + driven, (driven + claimed * self.organic_mean) * self.delivered
+        claims = (driven + claimed * self.organic_mean) * self.delivered * self.tracked
+        return self.organic_mean + driven, claims
+
+    def attribution_setting(self, day: int) -> str:
+        """Setting that Meta names beside its claims."""
+        return "7d_click_1d_view" if self.exposure[day, 0] == self.exposure[0, 0] else "7d_click"
+
+    def changes(self, kind: str, units: np.ndarray) -> np.ndarray:
+        """Logged changes of one type, also those that take one back: rows of (unit, day), in this order."""
+        pairs = [
+            np.column_stack([np.flatnonzero(days >= 0), days[days >= 0]])
+            for days in (self.starts[kind], self.stops[kind])
+        ]
+        if kind == "creative_change":
+            pairs.append(np.argwhere(self.refreshes.T))
+        found = np.unique(np.concatenate(pairs), axis=0)
+        return found[np.isin(found[:, 0], units)]
+
+    def version(self, kind: str, unit: int, day: int) -> int:
+        """Which version of its audience or creative a unit has on a day: 0 at first, 1 under the change."""
+        if kind == "creative_change" and self.refreshes[:, unit].any():
+            return int(self.refreshes[: day + 1, unit].sum())
+        start, stop = int(self.starts[kind][unit]), int(self.stops[kind][unit])
+        return int(0 <= start <= day and not 0 <= stop <= day)
 
 
 def ads_panel(scenario: Scenario, seed: int, platform: str, env: Environment) -> AdsPanel:
     """Draw one platform's campaigns.
 
-    organic = organic_orders * exp(alpha + quality_lift * quality + demand + shock); driven = driven_orders *
-    exp(alpha + demand + .5 shock + responses) * saturation(carry-over of spend); orders ~ Poisson of both; on days
-    of delivery the platform claims the driven orders and each organic one with probability
-    1 - exp(-exposure * saturation).
+    organic = organic_orders * exp(alpha + quality_lift * quality + demand + shock - spillover_psi * share_treated);
+    driven = driven_orders * exp(alpha + demand + .5 shock + responses) * saturation(carry-over of spend);
+    orders ~ Poisson of both; on days of delivery the platform claims the driven orders and each organic one with
+    probability 1 - exp(-exposure * saturation).
     """
-    n, n_days = scenario.campaigns_per_platform, len(env.days)
-    fixed = stream(seed, f"{platform}.units")
-    n_accounts = scenario.accounts_per_platform
-    account = np.arange(n) * n_accounts // n
-    agency = fixed.normal(0.0, 0.5, n_accounts)[account]
-    quality = fixed.standard_normal(n)
-    alpha = fixed.normal(0.0, 0.3, n) + fixed.normal(0.0, 0.15, n_accounts)[account]
-    rho, pacing_rho, keep = (fixed.uniform(low, high, n) for low, high in ((0.3, 0.7), (0.2, 0.7), (0.3, 0.8)))
-    dose = fixed.uniform(*scenario.budget_step, n)
-    spend_level = np.exp(4.0 + alpha + fixed.normal(0.0, 0.2, n))
-    share = fixed.uniform(0.35, 0.65, n)
-    two = fixed.random(n) < 0.5
-    shift = {kind: fixed.standard_normal(n) for kind in _RESPONSES}
-
-    shock = autoregression(stream(seed, f"{platform}.shock").standard_normal((n_days, n)), rho, SHOCK_SD)
-    starts = _adoptions(scenario, seed, platform, env, shock, quality, agency)
-    pacing = autoregression(stream(seed, f"{platform}.pacing").standard_normal((n_days, n)), pacing_rho, 0.12)
-    base_log = np.log(spend_level) + (0.5 * (env.week + env.annual))[:, None] + pacing
-    running = stream(seed, f"{platform}.pause").random((n_days, n)) >= scenario.pause_rate
-    stepped = np.arange(n_days)[:, None] >= np.where(starts["budget_change"] < 0, n_days, starts["budget_change"])
-    spend_without = np.exp(base_log) * running
-    lift = np.where(stepped, np.exp(dose), 1.0)
-    spend = np.round(spend_without * lift, 2)
-    stock = saturate(carry_over(spend, keep), spend_level)
-    stock_without = saturate(carry_over(np.round(spend_without, 2), keep), spend_level)
+    units, n_days = units_of(scenario, seed, platform), len(env.days)
+    shape = (n_days, len(units.quality))
+    shock = autoregression(stream(seed, f"{platform}.shock").standard_normal(shape), units.rho, SHOCK_SD)
+    adoption = adoptions(scenario, seed, platform, env, shock, units.quality, units.account, units.agency)
+    starts, stops = adoption.starts, adoption.stops
+    refreshes: np.ndarray = np.broadcast_to(False, shape)
+    fatigue = scenario.fatigue if platform == "meta" else None
+    if fatigue is not None:
+        refreshes = refresh_days(fatigue, seed, platform, *shape, scenario.first_adoption_day)
+        starts["creative_change"] = np.where(refreshes.any(axis=0), refreshes.argmax(axis=0), -1)
+        stops["creative_change"] = np.full(shape[1], -1)
+    forces = {kind: in_force(n_days, starts[kind], stops[kind]) for kind in starts}
+    spending = spending_of(scenario, seed, platform, env, units, forces["budget_change"])
+    stock, stock_without = (
+        saturate(carry_over(spend, units.keep), units.spend_level)
+        for spend in (spending.spend, spending.spend_without)
+    )
     responses = {}
-    for kind in _RESPONSES:
+    for kind in RESPONSES:
         tau, rise, decay = scenario.response[kind]
-        strength = tau * np.maximum(1.0 + 0.3 * quality + 0.25 * shift[kind], 0.0)
-        responses[kind] = response_path(n_days, starts[kind], strength, rise, decay)
+        strength = tau * np.maximum(1.0 + 0.3 * units.quality + 0.25 * units.shift[kind], 0.0)
+        responses[kind] = response_path(n_days, starts[kind], stops[kind], strength, rise, decay)
 
     demand = np.exp(env.demand)[:, None]
     half_shock = np.exp(0.5 * shock)
-    organic = scenario.organic_orders * np.exp(alpha + scenario.quality_lift * quality) * demand * half_shock**2
-    driven_scale = scenario.driven_orders * np.exp(alpha) * demand * half_shock
+    organic = scenario.organic_orders * np.exp(units.alpha + scenario.quality_lift * units.quality)
+    organic = organic * demand * half_shock**2
+    share_treated: np.ndarray = np.broadcast_to(0.0, shape)
+    if scenario.spillover_psi:
+        share_treated = _share_of_others(forces["budget_change"], units.account)
+        organic *= np.exp(-scenario.spillover_psi * share_treated)
+    driven_scale = scenario.driven_orders * np.exp(units.alpha) * demand * half_shock
     driven = driven_scale * stock * np.exp(responses["targeting_change"] + responses["creative_change"])
     counts = stream(seed, f"{platform}.driven").poisson(driven)
     organic_counts = stream(seed, f"{platform}.organic").poisson(organic)
-    exposure = scenario.exposure[platform]
+    exposure = np.full((n_days, 1), scenario.exposure[platform])
+    if scenario.attribution_change is not None:
+        exposure[scenario.attribution_change.day :] *= scenario.attribution_change.factor
     claimed = stream(seed, f"{platform}.claim").binomial(organic_counts, -np.expm1(-exposure * stock))
-    impressions, clicks, frequency = _delivery(seed, platform, env, spend, spend_level, quality, starts)
-    value_noise = stream(seed, f"{platform}.value").standard_normal((n_days, n))
-    level = scenario.order_value_usd * np.exp(0.2 * fixed.standard_normal(n))
+    fresh = _days_of_change(starts["creative_change"], stops["creative_change"], n_days) | refreshes
+    regimes = scenario.regimes if platform == "google_ads" else None
+    bought = deliver(
+        seed, platform, env, spending.spend, units.spend_level, units.quality, fresh, fatigue, regimes
+    )
+    faults = defects(scenario, seed, platform, units.account, n_days)
+    delivered = bought.impressions > 0
+    conversions = (counts + claimed) * delivered
+    if scenario.tracking_break is not None:
+        conversions = stream(seed, f"{platform}.untracked").binomial(conversions, faults.tracked)
+    n = np.arange(shape[1])
     return AdsPanel(
         platform=platform,
-        account_ids=(_ACCOUNT_ID[platform] + 7_919 * account + seed % _ID_SEEDS).astype(str),
-        campaign_ids=(_CAMPAIGN_ID[platform] + 10_000_000 * (seed % _ID_SEEDS) + 1_000 * np.arange(n)).astype(str),
-        quality=quality,
-        share=share,
-        has_two_children=two,
+        account_ids=(_ACCOUNT_ID[platform] + 7_919 * units.account + seed % _ID_SEEDS).astype(str),
+        campaign_ids=(_CAMPAIGN_ID[platform] + 10_000_000 * (seed % _ID_SEEDS) + 1_000 * n).astype(str),
+        quality=units.quality,
+        agency=units.agency,
+        shock=shock,
+        share=units.share,
+        has_two_children=units.has_two_children,
         starts=starts,
-        dose=dose,
-        budget=np.round(np.ceil(spend_level * 1.6) * lift),
-        spend=spend,
-        impressions=impressions,
-        clicks=clicks,
-        frequency=frequency,
-        delivered=impressions > 0,
-        quality_score=np.clip(np.round(6.0 + 1.6 * quality), 1, 10).astype(int),
-        conversions=(counts + claimed) * (impressions > 0),
-        restate_u=stream(seed, f"{platform}.restate").random((n_days, n)),
-        order_value=np.round(level * np.exp(0.08 * value_noise), 2),
+        stops=stops,
+        method=adoption.method,
+        refreshes=refreshes,
+        organic_step=spending.organic_step,
+        dose=units.dose,
+        budget=np.round(np.ceil(units.spend_level * 1.6) * spending.lift),
+        spend=spending.spend if scenario.cells is None else np.round(spending.spend * faults.inflation, 2),
+        impressions=bought.impressions,
+        clicks=bought.clicks,
+        frequency=bought.frequency,
+        delivered=delivered,
+        shown=delivered & ~faults.is_lost,
+        is_outage=faults.is_outage,
+        quality_score=bought.quality_score,
+        decay=bought.decay,
+        regime=bought.regime,
+        saving=bought.saving,
+        conversions=conversions,
+        tracked=faults.tracked,
+        restate_u=stream(seed, f"{platform}.restate").random(shape),
+        restatement=scenario.restatement,
+        order_value=order_values(scenario, seed, platform, units.value, n_days),
         orders=counts + organic_counts,
         organic_mean=organic,
         driven_scale=driven_scale,
@@ -170,47 +237,21 @@ def ads_panel(scenario: Scenario, seed: int, platform: str, env: Environment) ->
         stock_without_step=stock_without,
         responses=responses,
         exposure=exposure,
+        spillover_psi=scenario.spillover_psi,
+        share_treated=share_treated,
     )
 
 
-def _adoptions(
-    scenario: Scenario,
-    seed: int,
-    platform: str,
-    env: Environment,
-    shock: np.ndarray,
-    quality: np.ndarray,
-    agency: np.ndarray,
-) -> dict[str, np.ndarray]:
-    lagged = np.vstack([np.zeros((1, shock.shape[1])), shock[:-1]]) / SHOCK_SD
-    starts = {}
-    for kind, (c_shock, c_quality, c_macro) in scenario.selection.items():
-        log_hazard = c_shock * lagged
-        log_hazard += c_quality * quality + 0.5 * agency - 0.5
-        log_hazard += (c_macro * env.macro + 0.3 * env.rival)[:, None]
-        uniforms = stream(seed, f"{platform}.adopt.{kind}").random(shock.shape)
-        starts[kind] = first_hits(uniforms, scenario.base_hazard * np.exp(log_hazard), scenario.first_adoption_day)
-    return starts
+def _share_of_others(on: np.ndarray, account: np.ndarray) -> np.ndarray:
+    """Share of the other units of each unit's account for which ``on`` holds, shape (T, N); units are in account order."""
+    first = np.flatnonzero(np.diff(account, prepend=-1))
+    size = np.diff(first, append=len(account))[account]
+    total = np.add.reduceat(on.astype(float), first, axis=1)[:, account]
+    share: np.ndarray = (total - on) / np.maximum(size - 1, 1)
+    return share
 
 
-def _delivery(
-    seed: int,
-    platform: str,
-    env: Environment,
-    spend: np.ndarray,
-    spend_level: np.ndarray,
-    quality: np.ndarray,
-    starts: dict[str, np.ndarray],
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    price = 9.0 * np.exp(0.10 * env.rival + 0.3 * env.demand)[:, None]
-    impressions = np.round(spend / price * 1000.0).astype(np.int64)
-    audience = spend_level / 9.0 * 1000.0 * 8.0
-    fresh = np.arange(len(spend))[:, None] == starts["creative_change"]
-    frequency = np.empty_like(spend)
-    level = np.full(spend.shape[1], 1.0)
-    for t in range(len(spend)):
-        level = (0.95 * level + impressions[t] / audience * 0.25) * np.where(fresh[t], 0.2, 1.0)
-        frequency[t] = 1.0 + level
-    noise = stream(seed, f"{platform}.click").standard_normal(spend.shape)
-    rate = 0.014 * np.exp(0.1 * quality + 0.05 * noise)
-    return impressions, np.round(impressions * rate).astype(np.int64), frequency
+def _days_of_change(start: np.ndarray, stop: np.ndarray, n_days: int) -> np.ndarray:
+    day = np.arange(n_days)[:, None]
+    changes: np.ndarray = (day == start) | (day == stop)
+    return changes

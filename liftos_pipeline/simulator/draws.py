@@ -43,6 +43,15 @@ def saturate(stock: np.ndarray, half: np.ndarray | float, power: float = 1.2) ->
     return ratio / (1.0 + ratio)
 
 
+def two_states(uniforms: np.ndarray, stay: tuple[float, float]) -> np.ndarray:
+    """Markov chain of 0 and 1 that starts at 0, shape (T, N): it stays at a state while ``uniforms < stay[state]``."""
+    out = np.zeros(uniforms.shape, dtype=np.int8)
+    for t in range(1, len(uniforms)):
+        moves = uniforms[t] >= np.where(out[t - 1] == 1, stay[1], stay[0])
+        out[t] = out[t - 1] ^ moves
+    return out
+
+
 def first_hits(uniforms: np.ndarray, hazard: np.ndarray, first_day: int) -> np.ndarray:
     """Day of the first ``uniforms < hazard`` from ``first_day`` on, shape (N,); -1 if there is none."""
     hit = uniforms < hazard
@@ -50,11 +59,23 @@ def first_hits(uniforms: np.ndarray, hazard: np.ndarray, first_day: int) -> np.n
     return np.where(hit.any(axis=0), hit.argmax(axis=0), -1)
 
 
-def response_path(n_days: int, start: np.ndarray, tau: np.ndarray, rise: float, decay: float) -> np.ndarray:
-    """Log response to a change, shape (T, N): it rises over ``rise`` days and fades over ``decay`` days."""
-    age = np.arange(n_days)[:, None] - np.where(start < 0, n_days, start)[None, :]
-    shape = (1.0 - np.exp(-(age + 1.0) / rise)) * np.exp(-np.maximum(age, 0) / decay)
-    return np.where(age >= 0, tau * shape, 0.0)
+def in_force(n_days: int, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
+    """Whether a change is in force, shape (T, N), from its start to the day before its stop; -1 is never."""
+    day = np.arange(n_days)[:, None]
+    return (day >= np.where(start < 0, n_days, start)) & (day < np.where(stop < 0, n_days, stop))
+
+
+def response_path(
+    n_days: int, start: np.ndarray, stop: np.ndarray, tau: np.ndarray, rise: float, decay: float
+) -> np.ndarray:
+    """Log response to a change, shape (T, N): it rises over ``rise`` days, fades over ``decay`` days and ends with it."""
+    age = np.arange(n_days)
+    shape = (1.0 - np.exp(-(age + 1.0) / rise)) * np.exp(-age / decay)
+    path = np.zeros((n_days, len(start)))
+    for unit in np.flatnonzero(start >= 0).tolist():
+        first, last = int(start[unit]), int(stop[unit]) if stop[unit] >= 0 else n_days
+        path[first:last, unit] = tau[unit] * shape[: last - first]
+    return path
 
 
 def binomial_quantile(uniforms: np.ndarray, trials: np.ndarray, share: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from liftos_pipeline.simulator.draws import stream
+from liftos_pipeline.simulator.switches import MarketShock
 
 PAST_DAYS = 640
 """Days of macro history before the world starts."""
@@ -18,8 +19,9 @@ _FOREVER = date(9999, 12, 31)
 
 @dataclass(frozen=True, eq=False)
 class Environment:
-    """Shared paths, each shape (T,): ``week`` and ``annual`` in log points, ``demand`` their sum with macro and
-    rivals, ``macro`` and ``rival`` in standard units. ``macro_past`` starts ``PAST_DAYS`` before the world."""
+    """Shared paths, each shape (T,): ``week`` and ``annual`` in log points, ``demand`` their sum with macro, rivals and
+    market shocks, ``price`` the shocks to prices in log points, ``macro`` and ``rival`` in standard units, ``jumps`` of
+    rivals likewise. ``macro_past`` starts ``PAST_DAYS`` before the world."""
 
     days: np.ndarray
     week: np.ndarray
@@ -27,11 +29,13 @@ class Environment:
     demand: np.ndarray
     macro: np.ndarray
     rival: np.ndarray
+    jumps: np.ndarray
+    price: np.ndarray
     macro_past: np.ndarray
 
 
-def environment(start: date, seed: int, n_days: int) -> Environment:
-    """Calendar demand: week + annual cycle + year-end bump + .08 macro - .10 rival."""
+def environment(start: date, seed: int, n_days: int, shocks: tuple[MarketShock, ...] = ()) -> Environment:
+    """Calendar demand: week + annual cycle + year-end bump + .08 macro - .10 rival + market shocks."""
     days = np.datetime64(start) + np.arange(n_days)
     weekday = (days.astype(int) + 3) % 7
     profile = stream(seed, "week").uniform(-0.12, 0.12, 7)
@@ -41,13 +45,18 @@ def environment(start: date, seed: int, n_days: int) -> Environment:
     angle = 2 * np.pi * position / 365.25
     annual = 0.12 * np.cos(angle) + 0.05 * np.sin(2 * angle)
     bump = 0.6 * np.exp(-0.5 * ((position - 330) / 3.5) ** 2)
-    shocks = stream(seed, "macro").standard_normal(PAST_DAYS + n_days)
-    macro = _persistent(shocks * np.sqrt(1 - 0.97**2), 0.97)
+    pushes = stream(seed, "macro").standard_normal(PAST_DAYS + n_days) * np.sqrt(1 - 0.97**2)
+    hit_demand, price = np.zeros(n_days), np.zeros(n_days)
+    for shock in shocks:
+        hit_demand[shock.day : shock.day + shock.days] += shock.demand
+        price[shock.day : shock.day + shock.days] += shock.price
+        pushes[PAST_DAYS + shock.day : PAST_DAYS + shock.day + 1] += shock.macro
+    macro = _persistent(pushes, 0.97)
     draws = stream(seed, "rival").random((n_days, 2))
     jumps = np.where(draws[:, 0] < 1 / 60, -0.5 * (np.log1p(-draws[:, 1]) * 2), 0.0)
     rival = _persistent(jumps, 0.85)
-    demand = week + annual + bump + 0.08 * macro[PAST_DAYS:] - 0.10 * rival
-    return Environment(days, week, annual, demand, macro[PAST_DAYS:], rival, macro)
+    demand = week + annual + bump + 0.08 * macro[PAST_DAYS:] - 0.10 * rival + hit_demand
+    return Environment(days, week, annual, demand, macro[PAST_DAYS:], rival, jumps, price, macro)
 
 
 def _persistent(shocks: np.ndarray, rho: float) -> np.ndarray:

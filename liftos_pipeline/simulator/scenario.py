@@ -1,95 +1,34 @@
-"""Parameters of the simulated worlds and their register. Equations stand in the modules that draw them."""
+"""The register of worlds: which of the switches each one throws, and how far. No equations here."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import replace
+from functools import cache
 from types import MappingProxyType
 
 from liftos_pipeline.errors import LiftosError
+from liftos_pipeline.schema import TREATMENT_TYPES
+from liftos_pipeline.simulator.parameters import Scenario
+from liftos_pipeline.simulator.switches import (
+    Assignment,
+    Cells,
+    Churn,
+    Fatigue,
+    GeoExperiment,
+    MarketShock,
+    OrganicSteps,
+    Outages,
+    Regimes,
+    Restatement,
+    TrackingBreak,
+)
 
+__all__ = ["SCENARIOS", "SMALL", "Scenario", "scenario_named", "small"]
 
-@dataclass(frozen=True, eq=False)
-class Scenario:
-    """One world.
+SMALL = "small_"
+"""Before a world's name: the same world with few units."""
 
-    Adoption hazard of a treatment per unit and day, from ``first_adoption_day`` on::
-
-        h = base_hazard * exp(c1 * shock[t-1] / sd + c2 * quality + .5 * agency
-                              + c3 * macro[t] + .3 * rival[t] - .5)
-
-    with (c1, c2, c3) from ``selection``. A targeting or creative change multiplies the response by
-    ``exp(tau_i * (1 - exp(-(e + 1) / rise)) * exp(-e / decay))``, e days after its start, with
-    ``tau_i = tau * max(1 + .3 * quality + .25 * N(0, 1), 0)``. A budget change shifts log spend by
-    ``U(*budget_step)`` and acts through carry-over and saturation.
-
-    Parameters
-    ----------
-    start : date
-        First day.
-    campaigns_per_platform, accounts_per_platform : int
-        Of each of the two ad platforms.
-    lists, subscribers_per_list : int
-        Of the e-mail account; subscribers on the first day.
-    first_adoption_day : int
-        Days from the start without any treatment.
-    base_hazard : float
-        Per unit and day.
-    selection : mapping of treatment to (c1, c2, c3)
-    response : mapping of treatment to (tau in log points, rise in days, decay in days)
-    budget_step : tuple of float
-        Bounds of the step in log points.
-    quality_lift : float
-        Log points of organic orders per standard deviation of quality: with c2, the confounding by quality.
-    organic_orders, driven_orders : float
-        Orders per campaign-day without advertising, and at a saturation of one, before the unit's own level.
-    list_orders : float
-        Orders per list-day at a saturation of one; half as many come without any send.
-    exposure : mapping of platform to float
-        A platform claims an organic order with probability 1 - exp(-exposure * saturation).
-    order_value_usd : float
-    refund_rate : float
-        Share of orders that is refunded.
-    pause_rate : float
-        Share of campaign-days without any delivery.
-    """
-
-    name: str
-    meaning: str
-    start: date = date(2026, 1, 1)
-    campaigns_per_platform: int = 96
-    accounts_per_platform: int = 2
-    lists: int = 56
-    subscribers_per_list: int = 50
-    first_adoption_day: int = 28
-    base_hazard: float = 0.012
-    selection: Mapping[str, tuple[float, float, float]] = field(
-        default_factory=lambda: MappingProxyType(
-            {
-                "budget_change": (0.8, 0.6, 0.2),
-                "targeting_change": (0.4, 0.8, -0.2),
-                "creative_change": (-0.6, 0.5, 0.15),
-            }
-        )
-    )
-    response: Mapping[str, tuple[float, float, float]] = field(
-        default_factory=lambda: MappingProxyType(
-            {"targeting_change": (0.40, 5.0, 1e9), "creative_change": (0.35, 4.0, 60.0)}
-        )
-    )
-    budget_step: tuple[float, float] = (0.25, 0.65)
-    quality_lift: float = 0.35
-    organic_orders: float = 1.6
-    driven_orders: float = 2.6
-    list_orders: float = 2.0
-    exposure: Mapping[str, float] = field(
-        default_factory=lambda: MappingProxyType({"meta": 2.2, "google_ads": 3.2})
-    )
-    order_value_usd: float = 60.0
-    refund_rate: float = 0.03
-    pause_rate: float = 0.002
-
+_NO_RESPONSE = MappingProxyType({"targeting_change": (0.0, 5.0, 1e9), "creative_change": (0.0, 4.0, 60.0)})
 
 SCENARIOS: dict[str, Scenario] = {
     scenario.name: scenario
@@ -101,25 +40,141 @@ SCENARIOS: dict[str, Scenario] = {
         ),
         Scenario(
             "small_rollout",
-            "The same world with few units, for a try in seconds.",
+            "staggered_rollout with few units, for a try in seconds.",
             campaigns_per_platform=24,
             lists=12,
             subscribers_per_list=20,
+        ),
+        Scenario(
+            "null_effect",
+            "Advertising and mail cause no order at all, while changes are adopted as ever and platforms claim "
+            "organic orders.",
+            response=_NO_RESPONSE,
+            driven_orders=0.0,
+            organic_orders=3.0,
+            list_orders=0.0,
+            list_organic_orders=2.0,
+        ),
+        Scenario(
+            "confounded_budget",
+            "Only budgets change, chosen by quality and recent demand, which both sell by themselves.",
+            adopted=("budget_change",),
+            selection=MappingProxyType({kind: (1.2, 1.2, 0.3) for kind in TREATMENT_TYPES}),
+            quality_lift=0.5,
+        ),
+        Scenario(
+            "mixed_assignment",
+            "A third of the units change at random, a third on their account's date if their quality score is above 7, "
+            "the others as they like.",
+            campaigns_per_platform=300,
+            accounts_per_platform=6,
+            assignment=Assignment(),
+        ),
+        Scenario(
+            "poor_overlap",
+            "Selection is so strong that good units all change at once and poor ones never.",
+            base_hazard=0.02,
+            selection=MappingProxyType({kind: (2.0, 5.0, 0.0) for kind in TREATMENT_TYPES}),
+        ),
+        Scenario(
+            "audience_fatigue",
+            "Meta click rates of half of the campaigns decay with frequency until the creative is refreshed.",
+            response=MappingProxyType({"targeting_change": (0.40, 5.0, 1e9), "creative_change": (0.0, 4.0, 60.0)}),
+            fatigue=Fatigue(),
+        ),
+        Scenario(
+            "quality_regimes",
+            "Clicks of half of the Google campaigns switch between two prices; the logged quality score follows.",
+            regimes=Regimes(),
+        ),
+        Scenario(
+            "failing_list",
+            "Half of the lists lose subscribers faster every month, whatever their age.",
+            lists=32,
+            subscribers_per_list=1_000,
+            joins_per_list_day=8.0,
+            churn=Churn(),
+        ),
+        Scenario(
+            "geo_experiment",
+            "Advertising is raised in half of 40 regions, drawn by lot, for eight weeks.",
+            geo_experiment=GeoExperiment(),
+        ),
+        Scenario(
+            "spillover",
+            "A campaign whose siblings raise their budgets loses organic orders to them.",
+            accounts_per_platform=8,
+            spillover_psi=0.5,
+        ),
+        Scenario(
+            "macro_shock",
+            "On one day demand falls, prices rise and the economy turns, for everybody.",
+            market_shocks=(MarketShock(day=100, days=30, demand=-0.35, price=0.25, macro=-2.0),),
+        ),
+        Scenario(
+            "restated_conversions",
+            "Platforms show a quarter of a day's conversions at first and the rest over the 27 days that follow.",
+            restatement=Restatement(pending=0.75, delay_days=8.0, final_days=27),
+        ),
+        Scenario(
+            "outage",
+            "Platforms have no rows of an account for days on end, and lack single rows.",
+            accounts_per_platform=6,
+            outages=Outages(),
+            cells=Cells(outliers=0.0),
+        ),
+        Scenario(
+            "tracking_break",
+            "From some day on, half of the accounts report a tenth of their conversions.",
+            accounts_per_platform=6,
+            tracking_break=TrackingBreak(),
+        ),
+        Scenario(
+            "non_absorbing",
+            "Changes are taken back after one to three months.",
+            switch_off_days=(30.0, 90.0),
+        ),
+        Scenario(
+            "many_units",
+            "10,000 campaigns with unlogged steps of spend, missing rows, outliers and heavy-tailed order values.",
+            campaigns_per_platform=5_000,
+            accounts_per_platform=50,
+            organic_steps=OrganicSteps(),
+            cells=Cells(),
+            order_value_tail=2.5,
         ),
     )
 }
 
 
+@cache
+def small(scenario: Scenario) -> Scenario:
+    """The same world with few units."""
+    return replace(
+        scenario,
+        name=f"{SMALL}{scenario.name}",
+        campaigns_per_platform=24,
+        accounts_per_platform=min(scenario.accounts_per_platform, 4),
+        lists=12,
+        subscribers_per_list=min(scenario.subscribers_per_list, 120) if scenario.churn else 20,
+        joins_per_list_day=min(scenario.joins_per_list_day, 1.0),
+    )
+
+
 def scenario_named(name: str) -> Scenario:
-    """Scenario of the register.
+    """Scenario of the register; ``small_`` before any name gives the same world with few units.
 
     Raises
     ------
     LiftosError
         No such scenario.
     """
-    if name not in SCENARIOS:
-        raise LiftosError(
-            f"one of {', '.join(sorted(SCENARIOS))}", f"scenario {name!r}", "Correct LIFTOS_SCENARIO."
-        )
-    return SCENARIOS[name]
+    if name in SCENARIOS:
+        return SCENARIOS[name]
+    if name.startswith(SMALL) and name.removeprefix(SMALL) in SCENARIOS:
+        return small(SCENARIOS[name.removeprefix(SMALL)])
+    raise LiftosError(
+        f"one of {', '.join(sorted(SCENARIOS))}",
+        f"scenario {name!r}",
+        "Correct LIFTOS_SCENARIO; liftos simulate lists the worlds.",
+    )

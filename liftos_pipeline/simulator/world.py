@@ -9,11 +9,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from liftos_pipeline.schema import TREATMENT_TYPES
+from liftos_pipeline.schema import AD_PLATFORMS
+from liftos_pipeline.schema.truth import TRUTH_TABLES
 from liftos_pipeline.simulator.ads import AdsPanel, ads_panel
 from liftos_pipeline.simulator.environment import Environment, environment, fred_vintages
-from liftos_pipeline.simulator.lists import SHORT_GAP_DAYS, USUAL_GAP_DAYS, ListsPanel, lists_panel
-from liftos_pipeline.simulator.scenario import Scenario
+from liftos_pipeline.simulator.geos import GeoPanel, geo_panel
+from liftos_pipeline.simulator.lists import ListsPanel, lists_panel
+from liftos_pipeline.simulator.observed import panel, subscriptions
+from liftos_pipeline.simulator.parameters import Scenario
+from liftos_pipeline.simulator.truth import truth_table
 
 KLAVIYO_ACCOUNT = "KLV001"
 
@@ -29,11 +33,22 @@ class World:
     meta: AdsPanel
     google_ads: AdsPanel
     klaviyo: ListsPanel
+    geo: GeoPanel | None
     macro: pa.Table
 
     @property
     def start(self) -> date:
         return self.scenario.start
+
+    @property
+    def last_day(self) -> date:
+        return self.start + timedelta(days=self.n_days - 1)
+
+    @property
+    def unit_days(self) -> int:
+        """Days of all campaigns, lists and regions."""
+        units = sum(len(self.units(platform)) for platform in (*AD_PLATFORMS, "klaviyo"))
+        return self.n_days * (units + (0 if self.geo is None else len(self.geo.geo_ids)))
 
     def accounts(self) -> dict[str, tuple[str, ...]]:
         """Account ids by platform."""
@@ -55,81 +70,32 @@ class World:
     def ads(self, platform: str) -> AdsPanel:
         return self.meta if platform == "meta" else self.google_ads
 
+    def panel_of(self, platform: str) -> AdsPanel | ListsPanel:
+        return self.klaviyo if platform == "klaviyo" else self.ads(platform)
+
+    def panel(self, through: date) -> pd.DataFrame:
+        """Every campaign, list and region on every day, as it stands at the end of a day: ``observed.panel``."""
+        return panel(self, through)
+
+    def subscriptions(self, through: date) -> pd.DataFrame:
+        """Every subscriber by the end of a day: ``observed.subscriptions``."""
+        return subscriptions(self, through)
+
     def treatments(self) -> pd.DataFrame:
-        """Every treatment that started: columns of ``truth.treatments``."""
-        parts = []
-        for platform in ("meta", "google_ads", "klaviyo"):
-            panel = self.klaviyo if platform == "klaviyo" else self.ads(platform)
-            for kind in TREATMENT_TYPES:
-                started = np.flatnonzero(panel.starts[kind] >= 0)
-                part = pd.DataFrame({"platform": platform, "unit_id": self.units(platform)[started]})
-                part["treatment_type"] = kind
-                part["started_on"] = [self._day(day) for day in panel.starts[kind][started]]
-                part["dose"] = self._dose(platform, kind)[started]
-                part["assignment_method"] = "observational"
-                parts.append(part)
-        return pd.concat(parts, ignore_index=True)
+        """Every treatment that started: ``truth.treatments``."""
+        return self.table("treatments", self.last_day)
 
     def truth(self, through: date) -> pd.DataFrame:
-        """Expected outcome with minus without each treatment on every treated unit-day: ``truth.effects``.
+        """Effects on every unit-day since the start of a treatment: ``truth.effects``."""
+        return self.table("effects", through)
 
-        Same draws, one treatment off, the others as they are. Orders are net of refunds, reported conversions are
-        final ones (NaN for lists, for which no platform claims any).
+    def table(self, name: str, through: date) -> pd.DataFrame:
+        """One table of ``schema.truth`` by its name, with all that happened by a day."""
+        return truth_table(self, name, through)
 
-        Parameters
-        ----------
-        through : date
-            Last day.
-
-        Returns
-        -------
-        DataFrame
-            One row per platform, unit_id, treatment_type and date_day from started_on: effect_on_orders,
-            effect_on_order_revenue (USD), effect_on_reported, effect_on_revenue_reported (USD), mean_orders,
-            mean_reported.
-        """
-        parts = []
-        for platform in ("meta", "google_ads", "klaviyo"):
-            for kind in TREATMENT_TYPES:
-                parts.append(self._effects(platform, kind, (through - self.start).days + 1))
-        return pd.concat(parts, ignore_index=True)
-
-    def _effects(self, platform: str, kind: str, n_days: int) -> pd.DataFrame:
-        net = 1.0 - self.scenario.refund_rate
-        if platform == "klaviyo":
-            starts, value = self.klaviyo.starts[kind], self.klaviyo.order_value
-            orders = self.klaviyo.means() * net
-            effect_orders = orders - self.klaviyo.means(kind) * net
-            reported = effect_reported = np.full_like(orders, np.nan)
-        else:
-            panel = self.ads(platform)
-            starts, value = panel.starts[kind], panel.order_value
-            (orders, reported), (other_orders, other_reported) = panel.means(), panel.means(kind)
-            orders, other_orders = orders * net, other_orders * net
-            effect_orders, effect_reported = orders - other_orders, reported - other_reported
-        days = np.arange(min(n_days, self.n_days))[:, None]
-        day, unit = np.nonzero((starts >= 0) & (days >= starts))
-        frame = pd.DataFrame({"platform": platform, "unit_id": self.units(platform)[unit], "treatment_type": kind})
-        frame["date_day"] = (np.datetime64(self.start) + day).astype("datetime64[D]")
-        frame["started_on"] = (np.datetime64(self.start) + starts[unit]).astype("datetime64[D]")
-        frame["effect_on_orders"] = effect_orders[day, unit]
-        frame["effect_on_order_revenue"] = (effect_orders * value)[day, unit]
-        frame["effect_on_reported"] = effect_reported[day, unit]
-        frame["effect_on_revenue_reported"] = (effect_reported * value)[day, unit]
-        frame["mean_orders"] = orders[day, unit]
-        frame["mean_reported"] = reported[day, unit]
-        return frame
-
-    def _dose(self, platform: str, kind: str) -> np.ndarray:
-        n = len(self.units(platform))
-        if kind != "budget_change":
-            return np.full(n, np.nan)
-        if platform == "klaviyo":
-            return np.full(n, np.log(USUAL_GAP_DAYS / SHORT_GAP_DAYS))
-        return self.ads(platform).dose
-
-    def _day(self, index: int) -> date:
-        return self.start + timedelta(days=int(index))
+    def tables(self, through: date) -> dict[str, pd.DataFrame]:
+        """All tables of ``schema.truth``; without rows where the world has nothing of the kind."""
+        return {table.name: self.table(table.name, through) for table in TRUTH_TABLES}
 
 
 def generate(scenario: Scenario, seed: int, n_days: int) -> World:
@@ -142,7 +108,7 @@ def generate(scenario: Scenario, seed: int, n_days: int) -> World:
     n_days : int
         Days from the scenario's start.
     """
-    env = environment(scenario.start, seed, n_days)
+    env = environment(scenario.start, seed, n_days, scenario.market_shocks)
     return World(
         scenario=scenario,
         seed=seed,
@@ -151,5 +117,6 @@ def generate(scenario: Scenario, seed: int, n_days: int) -> World:
         meta=ads_panel(scenario, seed, "meta", env),
         google_ads=ads_panel(scenario, seed, "google_ads", env),
         klaviyo=lists_panel(scenario, seed, env),
+        geo=geo_panel(scenario, seed, env),
         macro=fred_vintages(scenario.start, seed, env),
     )

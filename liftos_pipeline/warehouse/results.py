@@ -42,11 +42,12 @@ def replace_partitions(
 
 
 def replace_table(warehouse: Warehouse, table: Table, rows: pd.DataFrame) -> int:
-    """Replace a whole table that has no partitions."""
+    """Replace a whole table that has no partitions, with its columns."""
     typed = _arrow(table, rows)
     with warehouse.write() as connection:
         connection.execute("BEGIN")
-        connection.execute(f"DELETE FROM {table.full_name}")
+        connection.execute(f"DROP TABLE IF EXISTS {table.full_name}")
+        connection.execute(table.ddl())
         _insert(connection, table, typed)
         connection.execute("COMMIT")
     return len(typed)

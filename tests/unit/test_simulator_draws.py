@@ -54,7 +54,8 @@ def test_saturation_is_half_at_its_half() -> None:
 
 
 def test_response_rises_and_fades_by_its_equation() -> None:
-    path = response_path(20, np.array([5, -1]), np.array([0.4, 0.4]), rise=3.0, decay=10.0)
+    never = np.array([-1, -1])
+    path = response_path(20, np.array([5, -1]), never, np.array([0.4, 0.4]), rise=3.0, decay=10.0)
     age = np.arange(15)
     np.testing.assert_allclose(path[5:, 0], 0.4 * (1 - np.exp(-(age + 1) / 3.0)) * np.exp(-age / 10.0))
     assert not path[:5, 0].any()

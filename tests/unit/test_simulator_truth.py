@@ -14,6 +14,7 @@ import pytest
 from liftos_pipeline.schema import TREATMENT_TYPES
 from liftos_pipeline.simulator import SCENARIOS, Scenario, World, generate
 from liftos_pipeline.simulator.lists import SHORT_GAP_DAYS, USUAL_GAP_DAYS
+from liftos_pipeline.simulator.switches import OrganicSteps, TrackingBreak
 
 SCENARIO = SCENARIOS["staggered_rollout"]
 SMALL = replace(SCENARIO, campaigns_per_platform=16, lists=8, subscribers_per_list=20)
@@ -38,18 +39,33 @@ def means(world: World, platform: str) -> tuple[np.ndarray, np.ndarray]:
     return orders * net, reported
 
 
-def without(kind: str) -> tuple[Scenario, Scenario]:
+WORLDS = {
+    "staggered_rollout": SMALL,
+    "switched": replace(
+        SMALL,
+        switch_off_days=(10.0, 40.0),
+        organic_steps=OrganicSteps(),
+        tracking_break=TrackingBreak(),
+        order_value_tail=2.5,
+    ),
+}
+
+
+def without(scenario: Scenario, kind: str) -> tuple[Scenario, Scenario]:
     """A scenario and the same one in which ``kind`` does nothing. Lists have no dose: there, nobody adopts."""
     if kind == "budget_change":
-        quiet = replace(SMALL, response=silenced("targeting_change", "creative_change"))
+        quiet = replace(scenario, response=silenced("targeting_change", "creative_change"))
         return quiet, replace(quiet, base_hazard=0.0)
-    return SMALL, replace(SMALL, response=silenced(kind))
+    return scenario, replace(scenario, response=silenced(kind))
 
 
 @pytest.mark.parametrize("kind", TREATMENT_TYPES)
 @pytest.mark.parametrize("platform", PLATFORMS)
-def test_truth_equals_drawing_the_world_again_without_the_treatment(platform: str, kind: str) -> None:
-    base, other = without(kind)
+@pytest.mark.parametrize("scenario", list(WORLDS))
+def test_truth_equals_drawing_the_world_again_without_the_treatment(
+    scenario: str, platform: str, kind: str
+) -> None:
+    base, other = without(WORLDS[scenario], kind)
     world = generate(base, SEED, DAYS)
     (orders, reported), (fewer, fewer_reported) = (
         means(world, platform),

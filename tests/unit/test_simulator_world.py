@@ -14,7 +14,7 @@ from lifelines import CoxPHFitter
 
 from liftos_pipeline.errors import LiftosError
 from liftos_pipeline.schema import TREATMENT_TYPES
-from liftos_pipeline.simulator import SCENARIOS, World, generate
+from liftos_pipeline.simulator import SCENARIOS, Scenario, World, generate
 from liftos_pipeline.simulator.environment import PAST_DAYS
 from liftos_pipeline.simulator.lists import SHORT_GAP_DAYS, USUAL_GAP_DAYS
 from liftos_pipeline.simulator.scenario import scenario_named
@@ -56,14 +56,30 @@ def test_another_seed_gives_another_world(world: World) -> None:
     assert not set(other.meta.campaign_ids) & set(world.meta.campaign_ids)
 
 
+def everything(name: str) -> Scenario:
+    """A world of the register with few units."""
+    return replace(
+        SCENARIOS[name], campaigns_per_platform=12, accounts_per_platform=3, lists=6, subscribers_per_list=30
+    )
+
+
 @pytest.mark.parametrize("n_days", [1, 37, 149])
 def test_a_longer_world_begins_with_the_shorter_one(world: World, n_days: int) -> None:
-    short = generate(SMALL, 4, n_days)
-    for name in PARTS:
+    begins_with(world, generate(SMALL, 4, n_days))
+
+
+@pytest.mark.parametrize("name", list(SCENARIOS))
+def test_every_world_begins_with_its_shorter_ones(name: str) -> None:
+    begins_with(generate(everything(name), 5, 150), generate(everything(name), 5, 111))
+
+
+def begins_with(world: World, short: World) -> None:
+    n_days = short.n_days
+    for name in PARTS if world.geo is None else (*PARTS, "geo"):
         longer = arrays(getattr(world, name))
         for field, values in arrays(getattr(short, name)).items():
             expected = longer[field]
-            if field.startswith("starts."):
+            if field.startswith(("starts.", "stops.")):
                 expected = np.where(expected < n_days, expected, -1)
             elif field.startswith(("received", "opened", "clicked")):
                 expected = expected[expected[:, 0] < n_days]
@@ -196,6 +212,7 @@ def test_mail_reaches_exactly_the_subscribed(world: World) -> None:
 
 def test_an_unknown_scenario_is_refused_by_name() -> None:
     with pytest.raises(
-        LiftosError, match=r"staggered_rollout; found scenario 'flat_earth'\. Correct LIFTOS_SCENARIO"
+        LiftosError,
+        match=r"staggered_rollout, tracking_break; found scenario 'flat_earth'\. Correct LIFTOS_SCENARIO",
     ):
         scenario_named("flat_earth")

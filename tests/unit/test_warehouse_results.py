@@ -72,7 +72,17 @@ def test_one_bad_partition_writes_none(warehouse: Warehouse) -> None:
 def test_table_without_partitions_is_replaced_whole(warehouse: Warehouse) -> None:
     table = TABLES["truth.treatments"]
     row = {"platform": "meta", "unit_id": "u", "treatment_type": "budget_change", "started_on": DAY, "dose": None}
+    row["ended_on"] = None
     for unit in ("u", "v"):
         rows = pd.DataFrame([{**row, "unit_id": unit, "assignment_method": "observational"}])
         assert replace_table(warehouse, table, rows) == 1
     assert fetch(warehouse, "SELECT unit_id, dose FROM truth.treatments") == [("v", None)]
+
+
+def test_a_replaced_table_takes_the_columns_of_the_schema(warehouse: Warehouse) -> None:
+    table = TABLES["truth.shocks"]
+    with warehouse.write() as connection:
+        connection.execute("CREATE OR REPLACE TABLE truth.shocks (kind VARCHAR)")
+    row = {"kind": "rival", "started_on": DAY, "ended_on": None, "log_demand": -0.1, "log_price": 0.1}
+    assert replace_table(warehouse, table, pd.DataFrame([row])) == 1
+    assert fetch(warehouse, "SELECT kind, log_price FROM truth.shocks") == [("rival", 0.1)]
