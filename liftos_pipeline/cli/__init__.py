@@ -9,6 +9,7 @@ from liftos_pipeline.cli.certify import certify
 from liftos_pipeline.cli.design import power
 from liftos_pipeline.cli.home import demo, dev, doctor, run
 from liftos_pipeline.cli.library import detect, estimate
+from liftos_pipeline.cli.simulate import simulate
 
 app = typer.Typer(
     help="LiftOS pipeline: what did our marketing really cause?",
@@ -16,7 +17,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (run, demo, dev, doctor, estimate, certify, detect, power, benchmark):
+for command in (run, demo, dev, doctor, simulate, estimate, certify, detect, power, benchmark):
     app.command()(command)
 
 

@@ -16,6 +16,7 @@ from liftos_pipeline.cli.console import err, out
 if TYPE_CHECKING:
     from liftos_pipeline.benchmarks.estimators import Measured
     from liftos_pipeline.benchmarks.geo_tests import GeoRow
+    from liftos_pipeline.benchmarks.simulator import WorldSpeed
     from liftos_pipeline.benchmarks.transformation import TransformationTimes
     from liftos_pipeline.benchmarks.weights import Judged, Weighed
 
@@ -27,21 +28,23 @@ def benchmark(
     quick: Annotated[bool, typer.Option(help="A million rows at most.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Time raw rows to panel, a certificate, the estimators beside a scan of the same columns, and synthetic control's
-    weights; all beside the peers that are installed. Count how often geo tests err on made-up worlds."""
-    from liftos_pipeline.benchmarks import certificate, geo_tables, geo_tests, transformation
+    """Time raw rows to panel, worlds, a certificate, the estimators beside a scan of the same columns, and synthetic
+    control's weights; all beside the peers that are installed. Count how often geo tests err on made-up worlds."""
+    from liftos_pipeline.benchmarks import certificate, geo_tables, geo_tests, simulator, transformation
     from liftos_pipeline.benchmarks.estimators import measure, surroundings
     from liftos_pipeline.benchmarks.tables import plain, tables
     from liftos_pipeline.benchmarks.weight_tables import weight_tables
 
     about = surroundings()
     times = transformation.measure(min(records, 1_000_000) if quick else records)
+    worlds = simulator.measure(quick)
     certified = certificate.measure(quick)
     found = _told(measure(quick))
     if as_json:
         facts = {
             "surroundings": about,
             "transformation": vars(times),
+            "simulator": [{**vars(world), "unit_days_per_core_s": world.unit_days_per_core_s} for world in worlds],
             "certificate": vars(certified),
             "estimators": [plain(row) for row in found],
             **_plain_weights(quick),
@@ -51,6 +54,7 @@ def benchmark(
         return
     out.print(", ".join(f"{name} {value}" for name, value in about.items()), highlight=False)
     out.print(_transformation_table(times))
+    out.print(_simulator_table(worlds))
     out.print(
         f"certificate: {certified.units} units x {certified.days} days, {certified.judged} of {certified.methods} methods, "
         f"{certified.replays} replays, {certified.workers} processes: {certified.seconds:.1f} s",
@@ -102,4 +106,12 @@ def _transformation_table(times: TransformationTimes) -> Table:
     table = Table("raw rows", "panel", "records/s", "scan", "dbt start", "dbt run", box=box.SIMPLE_HEAD)
     cells = (f"{times.panel_s:.2f} s", f"{times.records_per_s:,.0f}", f"{times.scan_s:.2f} s")
     table.add_row(f"{times.records:,}", *cells, f"{times.dbt_start_s:.1f} s", f"{times.dbt_run_s:.1f} s")
+    return table
+
+
+def _simulator_table(worlds: list[WorldSpeed]) -> Table:
+    table = Table("simulator", "unit-days", "wall", "processor", "unit-days/s of a core", box=box.SIMPLE_HEAD)
+    for row in worlds:
+        cells = (f"{row.seconds:.2f} s", f"{row.processor_s:.2f} s", f"{row.unit_days_per_core_s:,.0f}")
+        table.add_row(row.world, f"{row.unit_days:,}", *cells)
     return table

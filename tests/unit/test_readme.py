@@ -9,6 +9,7 @@ from liftos_pipeline.causal import DETECTORS, ESTIMATORS
 from liftos_pipeline.cli import app
 from liftos_pipeline.schema import RESULT_TABLES
 from liftos_pipeline.settings import CREDENTIALS, Settings
+from liftos_pipeline.simulator import SCENARIOS
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 
@@ -34,6 +35,11 @@ def methods_table() -> str:
 def test_estimators_and_detectors() -> None:
     assert methods_table() in README
     assert first_column("detector") == set(DETECTORS)
+
+
+def test_worlds() -> None:
+    rows = [f"| `{name}` | {scenario.meaning} |" for name, scenario in SCENARIOS.items()]
+    assert "\n".join(["| world | what happens in it |", "|---|---|", *rows]) in README
 
 
 def test_commands() -> None:
