@@ -121,7 +121,7 @@ def _treatments(home: Home, as_of: date) -> pd.DataFrame:
             f"SELECT source AS platform, account_id, date_day FROM intermediate.int_days__visible(DATE '{as_of}', {N_DAYS}) "
             "WHERE stream IN ('activities', 'change_events')"
         ).df()
-    confounders = find_confounders(panel, home.settings.liftos_seed)
+    confounders = find_confounders(panel, pd.DataFrame(), as_of, home.settings.liftos_seed)
     return identify_treatments(changes, confounders, log_days, as_of, N_DAYS)
 
 

@@ -2,18 +2,20 @@
 
 from liftos_pipeline.defs.stage import stage_asset
 from liftos_pipeline.schema.results import CONFOUNDERS
-from liftos_pipeline.stages.confounders import PANEL_COLUMNS, find_confounders
+from liftos_pipeline.stages.confounders import PANEL_COLUMNS, detected, find_confounders
 
 confounders = stage_asset(
     CONFOUNDERS,
     "confounders",
-    [["mart", "marketing_panel"]],
-    lambda inputs: [inputs.panel(PANEL_COLUMNS)],
-    lambda frames, settings, _as_of: find_confounders(frames[0], settings.liftos_seed),
-    ("detector", "unit_id", "event_no", "status", "event_on", "estimate", "p_value"),
-    lambda rows: {
-        "units": float((rows["event_no"] == 0).sum()),
-        "units_with_breaks": float(((rows["event_no"] == 0) & (rows["status"] == "detected")).sum()),
-        "breaks": float((rows["event_no"] > 0).sum()),
-    },
+    [["mart", "marketing_panel"], ["intermediate", "int_subscriptions__as_of"]],
+    lambda inputs: [
+        inputs.panel(PANEL_COLUMNS),
+        inputs.frame(
+            "SELECT 'klaviyo:' || account_id || ':' || list_id AS unit_id, joined_on, left_on, has_unsubscribed "
+            f"FROM intermediate.int_subscriptions__as_of(DATE '{inputs.as_of}') ORDER BY ALL"
+        ),
+    ],
+    lambda frames, settings, as_of: find_confounders(frames[0], frames[1], as_of, settings.liftos_seed),
+    ("detector", "platform", "unit_id", "event_no", "status", "event_on", "estimate", "p_value", "role"),
+    lambda rows: {f"detected_{name}": float(count) for name, count in detected(rows).items()},
 )

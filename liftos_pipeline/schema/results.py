@@ -46,7 +46,7 @@ CONFOUNDERS = _result(
     "causal",
     "confounders",
     ("detector", "unit_id", "event_no"),
-    "What the detectors found, one row per unit and event; event 0 is the unit's own verdict.",
+    "What the detectors found, one row per unit (or scored candidate) and event; event 0 is the unit's own verdict.",
     ("detector", "VARCHAR", "Detector.", False),
     *_UNIT,
     ("event_no", "INTEGER", "0 for the unit's verdict, 1.. for dated events.", False),
@@ -56,6 +56,11 @@ CONFOUNDERS = _result(
     ("statistic", "DOUBLE", "Test statistic."),
     ("p_value", "DOUBLE", "p-value."),
     ("confidence", "DOUBLE", "1 minus p-value, 0 to 1."),
+    (
+        "role",
+        "VARCHAR",
+        "Of a scored candidate: confounder, instrument, prognostic, none or absorbed_by_calendar.",
+    ),
     ("reason", "VARCHAR", "Why undetermined or not identified."),
 )
 TREATMENTS = _result(
