@@ -135,3 +135,9 @@ def test_sieve_against_yule_walker(switching):
         assert order == int(np.argmin(criterion)) > 0
         np.testing.assert_allclose(coefficients[:order], by_order[order - 1][0], rtol=EXACT)
         np.testing.assert_array_equal(coefficients[order:], 0.0)
+        centred = y - y.mean()
+        lags = np.column_stack([centred[order - 1 - k : len(y) - 1 - k] for k in range(order)])
+        left = centred[order:] - lags @ coefficients[:order]
+        np.testing.assert_allclose(
+            regime_kernel.residuals(centred, coefficients, order), left - left.mean(), atol=1e-12
+        )

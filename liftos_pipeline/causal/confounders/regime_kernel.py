@@ -267,6 +267,19 @@ def _sieve(y: Floats, coefficients: Floats) -> int:
 sieve: _Compiled = njit(cache=True, nogil=True)(_sieve)
 
 
+def _residuals(series: Floats, phi: Floats, order: int) -> Floats:
+    """What the autoregression leaves of a series of mean zero, centred; shape (n - order,)."""
+    left = series[order:].copy()
+    for t in range(len(left)):
+        for k in range(order):
+            left[t] -= phi[k] * series[order + t - 1 - k]
+    centred: Floats = left - left.mean()
+    return centred
+
+
+residuals: _Compiled = njit(cache=True, nogil=True)(_residuals)
+
+
 def _exceedances(
     series: Floats, statistic: float, most_draws: int, enough: int, fewest: int, state: int
 ) -> tuple[int, int]:
@@ -279,12 +292,7 @@ def _exceedances(
     n = len(series)
     phi = np.empty(MOST_LAGS)
     order = sieve(series, phi)
-    residuals = np.zeros(n - order)
-    for t in range(order, n):
-        residuals[t - order] = series[t]
-        for k in range(order):
-            residuals[t - order] -= phi[k] * series[t - 1 - k]
-    residuals -= residuals.mean()
+    left = residuals(series, phi, order)
     drawn, chance, parameters = np.zeros(n + BURN_IN), np.empty(n), np.empty(6)
     count, total, squares = 0, 0.0, 0.0
     word = np.uint64(state)
@@ -296,7 +304,7 @@ def _exceedances(
             z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
             z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
             z = z ^ (z >> np.uint64(31))
-            drawn[t] = residuals[int((z >> np.uint64(32)) * np.uint64(n - order) >> np.uint64(32))]
+            drawn[t] = left[int((z >> np.uint64(32)) * np.uint64(n - order) >> np.uint64(32))]
             for k in range(min(order, t)):
                 drawn[t] += phi[k] * drawn[t - 1 - k]
         fresh = drawn[BURN_IN:] - drawn[BURN_IN:].mean()
