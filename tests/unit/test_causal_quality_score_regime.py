@@ -173,8 +173,12 @@ def test_a_score_without_effect_and_a_score_that_is_a_trend():
         "calendar and trend explain 100% of the score",
     ]
     assert (table["status"] == "detected").mean() < 0.1
-    weak = table["reason"].fillna("").str.contains("leaves less than 50% power")
-    assert (table.loc[weak, "n_needed"] > table.loc[weak, "n_observed"]).all()
+    noisy = long_table({"cpc": np.exp(Noise(0.5).draw(30, N_DAYS, 0.5, rng)), "score": score})
+    weak = found(noisy, quality_score="score").table.drop(index=0)
+    assert (weak["status"] == "not_identified").all()
+    assert weak["reason"].str.contains("leaves less than 50% power").all()
+    assert (weak["n_needed"] > weak["n_observed"]).all()
+    assert weak["p_value"].isna().all()
 
 
 def test_a_falling_cost_is_not_the_score_of_one_day():
