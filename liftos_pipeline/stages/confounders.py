@@ -156,7 +156,8 @@ def _rows(table: pd.DataFrame, events: pd.DataFrame, platform: str, call: _Call)
             detector=call.detector, platform=platform, unit_id=[f"{call.subject}{unit}" for unit in part["unit"]]
         ).reindex(columns=COLUMNS)
         shaped["event_on"] = [_day(value) for value in shaped["event_on"]]
-        yield shaped
+        numbers = ("estimate", "statistic", "p_value", "confidence")
+        yield shaped.astype({name: float if name in numbers else object for name in COLUMNS if name != "event_no"})
 
 
 def detected(rows: pd.DataFrame) -> pd.Series:

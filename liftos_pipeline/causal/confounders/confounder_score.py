@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from liftos_pipeline.causal.columns import Tabular
 from liftos_pipeline.causal.confounders.adoption_hazard import Slopes, adoption_hazard
+from liftos_pipeline.causal.confounders.answers import no_events
 from liftos_pipeline.causal.confounders.candidates import ABSORBED, CONSTANT, Candidates, read_candidates
 from liftos_pipeline.causal.confounders.untreated_outcome import untreated_outcome
 from liftos_pipeline.causal.inference.multiplicity import adafilter, benjamini_hochberg
@@ -136,7 +137,6 @@ def confounder_score(
     table["unit"] = table["candidate"]
     table["n_adopters"] = data.n_adopters
     table["adjust"] = table["adjust"].eq(True)
-    nothing = pd.DataFrame({"unit": names[:0], "date": np.array([], dtype="datetime64[us]"), "size": np.zeros(0)})
     found: dict[str, object] = {
         "adjustment_set": tuple(table.loc[table["adjust"], "candidate"]),
         "n_clusters": data.n_clusters,
@@ -144,7 +144,7 @@ def confounder_score(
         "rule": rule,
         **data.counts,
     }
-    return Detection("confounder_score", table, nothing, found)
+    return Detection("confounder_score", table, no_events(np.array([], dtype="datetime64[us]")), found)
 
 
 def _too_little(data: Candidates) -> tuple[str | None, int]:

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from liftos_pipeline.causal.columns import Tabular
+from liftos_pipeline.causal.confounders.answers import no_events
 from liftos_pipeline.causal.confounders.hazard_drift import Drift, hazard_drift
 from liftos_pipeline.causal.confounders.list_cells import WEEK, Cells, count_cells
 from liftos_pipeline.causal.confounders.subscriptions import Subscriptions, read_subscriptions
@@ -112,9 +113,7 @@ def list_health(
         from liftos_pipeline.causal.confounders.list_cox import cox_by_list
 
         found["cox"] = cox_by_list(rows)
-    nothing = pd.DataFrame(
-        {"unit": rows.units[:0], "date": np.array([], dtype="datetime64[us]"), "size": np.zeros(0)}
-    )
+    nothing = no_events(np.array([], dtype="datetime64[us]"))
     return Detection("list_health", _table(rows, fit, alpha, alternative), nothing, found)
 
 

@@ -40,7 +40,7 @@ def trend_inflation(
     Marriott and Pope (1954), Biometrika 41(3/4): bias of the autocorrelation. Kendall (1954), same issue.
     """
     n_weeks = np.maximum(present.sum(axis=1), 5).astype(np.float64)
-    scaled = np.where(present, left / np.where(present, spread, 1.0), 0.0)
+    scaled = np.divide(left, spread, out=np.zeros_like(left), where=present & (spread > 0))
     square = np.sum(scaled**2, axis=1)
     product = np.sum(scaled[:, 1:] * scaled[:, :-1], axis=1)
     found = np.divide(product, square, out=np.zeros_like(square), where=square > 0)
