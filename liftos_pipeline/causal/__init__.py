@@ -5,6 +5,8 @@ Registers and the calls that go through them. Everything else is imported from i
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from liftos_pipeline.causal.certificate import Certificate, certify
 from liftos_pipeline.causal.columns import Tabular
 from liftos_pipeline.causal.confounders import DETECTORS
@@ -12,7 +14,7 @@ from liftos_pipeline.causal.estimators import ESTIMATORS
 from liftos_pipeline.causal.panel import Panel
 from liftos_pipeline.causal.power import power
 from liftos_pipeline.causal.power_result import Power
-from liftos_pipeline.causal.results import Detection, EffectEstimate
+from liftos_pipeline.causal.results import Detection, EffectEstimate, Read
 from liftos_pipeline.causal.specification import checked_options, one_of
 from liftos_pipeline.errors import LiftosError
 
@@ -109,4 +111,10 @@ def detect(
         raise LiftosError(f"a detector among {', '.join(DETECTORS)}", repr(name), "Choose one of them.")
     spec = DETECTORS[name]
     offered = {"unit": unit, "period": period, "value": value, "seed": seed}
-    return spec.function(df, **checked_options(name, spec.function, options, offered))
+    found = spec.function(df, **checked_options(name, spec.function, options, offered))
+    shown = next((options[role] for role in _SHOWN if isinstance(options.get(role), str)), None)
+    return replace(found, read=Read(df, unit, period, value or (str(shown) if shown else None)))
+
+
+_SHOWN = ("cpm", "cpc", "impression_share")
+"""Columns that a picture shows where no ``value`` is named."""

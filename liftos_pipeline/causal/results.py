@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from liftos_pipeline.causal.columns import Tabular
 from liftos_pipeline.causal.panel import Panel
 
 if TYPE_CHECKING:
@@ -159,6 +160,16 @@ def effect_from(
 
 
 @dataclass(frozen=True, eq=False)
+class Read:
+    """The table that a detector read, and which of its columns is what; for its picture."""
+
+    table: Tabular
+    unit: str
+    period: str | None
+    value: str | None
+
+
+@dataclass(frozen=True, eq=False)
 class Detection:
     """What a detector found.
 
@@ -168,12 +179,21 @@ class Detection:
         One row per unit: unit, status, statistic, p_value, confidence, estimate, reason, ...
     events : DataFrame
         unit, date, size, ...; empty where nothing is dated.
+    read : Read or None
+        What was read; None where the detector was called by itself.
     """
 
     detector: str
     table: pd.DataFrame
     events: pd.DataFrame
     diagnostics: Mapping[str, object] = field(default_factory=dict)
+    read: Read | None = field(default=None, repr=False)
+
+    def plot(self) -> Figure:
+        """Series of a few units with their events marked; lists week by week; scored candidates by their p-values."""
+        from liftos_pipeline.causal.plots.detection import plot_detection
+
+        return plot_detection(self)
 
     def summary(self) -> str:
         """Counts per status, for a person."""

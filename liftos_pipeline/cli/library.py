@@ -88,6 +88,7 @@ def detect(
     option: Annotated[
         list[str], typer.Option(help="The detector's own option or column, NAME=VALUE; may be repeated.")
     ] = [],  # noqa: B006
+    plot: Picture = None,
     as_json: AsJson = False,
 ) -> None:
     """Run one detector on a file.
@@ -99,10 +100,13 @@ def detect(
     with clear_errors():
         from liftos_pipeline.causal import detect as run_detector
 
+        refuse_other_pictures(plot)
         options: dict[str, Any] = method_options(option)
         found = run_detector(
             detector, read_file(file), unit=unit, period=period, value=value, seed=seed, **options
         )
+        if plot is not None:
+            found.plot().savefig(plot)
         if as_json:
             tables = {"table": found.table, "events": found.events}
             records = {

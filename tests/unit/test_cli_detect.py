@@ -48,3 +48,16 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
     answer = CliRunner().invoke(app, ["detect", "budget_change", str(tmp_path / "x.csv"), "--unit", "u"])
     assert answer.exit_code == 2
     assert "no period, value" in answer.output
+
+
+def test_the_picture_is_saved_and_other_endings_are_refused(tmp_path: Path) -> None:
+    days = pd.date_range("2025-01-01", periods=60)
+    rows = pd.DataFrame({"u": "a", "day": days, "spend": np.where(np.arange(60) < 30, 1.0, 2.0)})
+    rows.to_csv(tmp_path / "spend.csv", index=False)
+    call = ("budget_change", str(tmp_path / "spend.csv"), "--unit", "u", "--period", "day", "--value", "spend")
+    found = answered(*call, "--plot", str(tmp_path / "found.png"))
+    assert found.loc[0, "date"].startswith("2025-01-31")
+    assert (tmp_path / "found.png").read_bytes().startswith(b"\x89PNG")
+    answer = CliRunner().invoke(app, ["detect", *call, "--plot", str(tmp_path / "found.txt")])
+    assert answer.exit_code == 2
+    assert ".png, .svg, .pdf" in answer.output

@@ -381,7 +381,9 @@ def test_a_jump_of_all_prices_is_the_markets_and_no_campaigns() -> None:
 
 def test_meta_reads_fatigue_and_google_its_quality_score() -> None:
     rng = np.random.default_rng(6)
-    frequency = np.cumsum(rng.exponential(0.4, (2, 3, 40)) * (rng.random((2, 3, 40)) < 0.2), axis=2).reshape(2, 120)
+    frequency = np.cumsum(rng.exponential(0.4, (2, 3, 40)) * (rng.random((2, 3, 40)) < 0.2), axis=2).reshape(
+        2, 120
+    )
     tired = rng.poisson(600.0 * np.exp(-0.2 * frequency)).astype(float)
     creative = np.tile((np.arange(120) % 40 == 0).astype(float), (2, 1))
     creative[:, 0] = 0.0
