@@ -112,6 +112,12 @@ def _verdict(cell: Cell, error: float) -> str:
     return "pass" if beyond <= -error or kept_at_full_draws else "undecided"
 
 
+def plain(row: Judged) -> dict[str, object]:
+    """Fields as JSON types: what is not a number is null."""
+    fields = {**vars(row.cell), "error": row.error, "verdict": row.verdict}
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in fields.items()}
+
+
 def table(found: Sequence[Judged]) -> Table:
     """For a terminal of 80 columns."""
     shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
@@ -131,6 +137,14 @@ def table(found: Sequence[Judged]) -> Table:
             row.verdict,
         )
     return shown
+
+
+def measure(quick: bool = False) -> Iterator[Cell]:
+    """Cells of every detector as they are measured; a tenth of the draws if quick."""
+    from liftos_pipeline.benchmarks.detectors import SCENARIOS
+
+    for scenarios in SCENARIOS.values():
+        yield from scenarios(DRAWS // 10 if quick else DRAWS)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

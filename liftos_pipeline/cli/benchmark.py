@@ -14,8 +14,10 @@ from rich.table import Table
 from liftos_pipeline.cli.console import err, out
 
 if TYPE_CHECKING:
+    from liftos_pipeline.benchmarks.detector_speed import DetectorSpeed
     from liftos_pipeline.benchmarks.estimators import Measured
     from liftos_pipeline.benchmarks.geo_tests import GeoRow
+    from liftos_pipeline.benchmarks.operating_points import Judged as JudgedCell
     from liftos_pipeline.benchmarks.simulator import WorldSpeed
     from liftos_pipeline.benchmarks.transformation import TransformationTimes
     from liftos_pipeline.benchmarks.weights import Judged, Weighed
@@ -29,8 +31,16 @@ def benchmark(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Time raw rows to panel, worlds, a certificate, the estimators beside a scan of the same columns, and synthetic
-    control's weights; all beside the peers that are installed. Count how often geo tests err on made-up worlds."""
-    from liftos_pipeline.benchmarks import certificate, geo_tables, geo_tests, simulator, transformation
+    control's weights; all beside the peers that are installed. Count how often geo tests and detectors err."""
+    from liftos_pipeline.benchmarks import (
+        certificate,
+        detector_speed,
+        geo_tables,
+        geo_tests,
+        operating_points,
+        simulator,
+        transformation,
+    )
     from liftos_pipeline.benchmarks.estimators import measure, surroundings
     from liftos_pipeline.benchmarks.tables import plain, tables
     from liftos_pipeline.benchmarks.weight_tables import weight_tables
@@ -49,6 +59,8 @@ def benchmark(
             "estimators": [plain(row) for row in found],
             **_plain_weights(quick),
             "geo_tests": [geo_tables.plain(row) for row in _told_cells(geo_tests.measure(quick))],
+            "detector_speed": [vars(row) for row in detector_speed.measure(quick)],
+            "operating_points": [operating_points.plain(row) for row in _operating_points(quick)],
         }
         print(json.dumps(facts))  # noqa: T201
         return
@@ -68,6 +80,28 @@ def benchmark(
         out.print(table)
         out.print()
     out.print(geo_tables.geo_table(list(_told_cells(geo_tests.measure(quick)))))
+    out.print(_detector_table(detector_speed.measure(quick)))
+    out.print(operating_points.table(_operating_points(quick)))
+
+
+def _operating_points(quick: bool) -> list[JudgedCell]:
+    """Detectors on worlds with known truth, with a line for each cell as it ends."""
+    from liftos_pipeline.benchmarks.operating_points import judge, measure
+
+    cells = []
+    for cell in measure(quick):
+        err.print(f"  [green]done[/]  {cell.detector}: {cell.name}, {cell.draws:,} draws", highlight=False)
+        cells.append(cell)
+    return judge(cells)
+
+
+def _detector_table(rows: list[DetectorSpeed]) -> Table:
+    table = Table("detector", "units", "rows", "wall", "processor", box=box.SIMPLE_HEAD)
+    for row in rows:
+        table.add_row(
+            row.detector, f"{row.units:,}", f"{row.rows:,}", f"{row.seconds:.2f} s", f"{row.processor_s:.2f} s"
+        )
+    return table
 
 
 def _weights(quick: bool) -> tuple[list[Weighed], list[Judged]]:
