@@ -12,7 +12,17 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from liftos_pipeline.benchmarks import estimators, geo_tests, runners, transformation
+from liftos_pipeline.benchmarks import (
+    certificate,
+    detector_speed,
+    estimators,
+    geo_tests,
+    operating_points,
+    runners,
+    simulator,
+    transformation,
+    weights,
+)
 from liftos_pipeline.benchmarks.cases import CASES, Case
 from liftos_pipeline.benchmarks.estimators import Measured, measure, surroundings
 from liftos_pipeline.benchmarks.geo_tests import GeoRow, Share
@@ -175,6 +185,15 @@ def test_json_is_one_strict_object(monkeypatch: pytest.MonkeyPatch) -> None:
     share = Share(0.05, 0.003)
     cell = GeoRow("published", 5_000, *[share] * 6, n_peer=100, n_unbounded=1, seconds=30.0)
     monkeypatch.setattr(geo_tests, "measure", lambda quick: iter([cell]))
+    monkeypatch.setattr(weights, "measure", lambda quick: iter([]))
+    monkeypatch.setattr(simulator, "measure", lambda quick: [simulator.WorldSpeed("many_units", 720, 0.5, 0.25)])
+    certified = certificate.CertificateTimes(50, 200, 500, 2, 12, 11, 40.0)
+    monkeypatch.setattr(certificate, "measure", lambda quick: certified)
+    speed = detector_speed.DetectorSpeed("seasonality", 10_000, 3_650_000, 4.0, 4.2)
+    monkeypatch.setattr(detector_speed, "measure", lambda quick: [speed])
+    points = [operating_points.proportion("list_health", "no shocks", "at most", 0.05, 150, 5_000)]
+    points += [operating_points.proportion("list_health", "nobody", "shown", math.nan, 0, 0)]
+    monkeypatch.setattr(operating_points, "measure", lambda quick: iter(points))
     found = CliRunner().invoke(app, ["benchmark", "--json"])
     assert found.exit_code == 0
     facts = json.loads(found.stdout, parse_constant=pytest.fail)
@@ -182,12 +201,18 @@ def test_json_is_one_strict_object(monkeypatch: pytest.MonkeyPatch) -> None:
     assert facts["estimators"][2]["seconds"] == 12.5
     assert facts["transformation"]["records"] == 720
     assert facts["geo_tests"][0]["missed"] == {"value": 0.05, "error": 0.003}
+    assert facts["simulator"][0]["unit_days_per_core_s"] == 2_880
+    assert (facts["certificate"]["judged"], facts["certificate"]["seconds"]) == (11, 40.0)
+    assert facts["detector_speed"][0]["units"] == 10_000
+    assert [row["rate"] for row in facts["operating_points"]] == [0.03, None]
+    assert facts["operating_points"][0]["verdict"] == "pass"
     assert "failed  MemoryError: [no room]  did: 10 M x 0, pyfixest" in found.stderr
     text = CliRunner().invoke(app, ["benchmark", "--quick"])
     assert text.exit_code == 0
     assert "liftos-pipeline" in text.stdout
     assert "linearmodels" in text.stdout
-    assert "published" in text.stdout
+    for word in ("published", "many_units", "11 of 12 methods", "seasonality", "list_health: no shocks"):
+        assert word in text.stdout
     assert "geo tests: published, 5000 draws" in text.stderr
 
 
