@@ -100,7 +100,7 @@ def test_units_at_hand_limit_the_usual_design() -> None:
 
 @pytest.mark.parametrize(("method", "sign"), [("did", 1), ("did", -1), ("geo_did", 1), ("geo_did", -1)])
 def test_power_is_the_share_of_replays_that_see_an_injected_effect(panel: Panel, method: str, sign: int) -> None:
-    """An effect is added to the answers, exactly: as if it had been injected into the outcomes."""
+    """An effect is added to the answers, exactly: as if it had been injected into the outcomes. A refusal sees nothing."""
     replays = planned_replays(panel, Design(6, 12, 6), 40, seed=2)
     asked = Asked(method, {}, 0.95, 0.8, sign, 20.0, 0)
     effects = np.array([0.5, 0.9, 1.4])
@@ -108,7 +108,7 @@ def test_power_is_the_share_of_replays_that_see_an_injected_effect(panel: Panel,
     assert found.is_exact_shift
     share = [effect / 20.0 if method == "geo_did" else effect for effect in effects]
     trials = run_trials(replays, [Trial(method, sign * part, {}) for part in share], level=0.95, seed=0)
-    seen = [(part.ci_low > 0) if sign > 0 else (part.ci_high < 0) for part in trials]
+    seen = [((part.ci_low > 0) if sign > 0 else (part.ci_high < 0)) & part.answered for part in trials]
     assert list(found.power) == [hits.mean() for hits in seen]
     assert found.power[0] < found.power[-1]
     just_below, just_above = (
