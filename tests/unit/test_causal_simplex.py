@@ -190,3 +190,17 @@ def test_targets_together_and_alone_have_the_same_weights():
         alone = nearest_points(Z, [column], [donors[column]])[0]
         np.testing.assert_allclose(fit.weights, alone.weights, atol=1e-7)
         assert fit.objective == pytest.approx(alone.objective, rel=1e-8)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_ridge_near_rounding_neither_fails_nor_hides_that_the_target_is_met(seed):
+    """More donors than periods around the target: what is left of the objective is the ridge alone."""
+    rng = np.random.default_rng([71, seed])
+    donors = 30.0 * rng.standard_normal((18, 40))
+    Z = np.column_stack([donors.mean(axis=1), donors])
+    for ridge in (1e-13, 1e-12, 1e-11, 1e-10):
+        (fit,) = nearest_points(Z, [0], [np.arange(1, 41)], ridge * 900.0)
+        assert np.sum((donors @ fit.weights - Z[:, 0]) ** 2) < 1e-12 * 900.0 * 18
+        assert fit.is_exact or fit.gap <= 1e-8 * fit.objective
+    (even,) = nearest_points(Z, [0], [np.arange(1, 41)], 1e-6 * 900.0)
+    np.testing.assert_allclose(even.weights, 1 / 40, atol=1e-6)

@@ -156,7 +156,8 @@ def _proven(
         used = np.flatnonzero(weights)
         away = units[members[used]] - units[target]
         left, distance = weights[used] @ away, np.sqrt(np.einsum("jt,jt->j", away, away))
-        objective = float(left @ left + ridge * weights @ weights)
+        misfit = float(left @ left)
+        objective = misfit + float(ridge * weights @ weights)
         gradient = (centred @ left)[members] - centred[target] @ left + ridge * weights
         gap = max(0.0, 2.0 * (objective - float(gradient.min())))
         nothing = max(NOTHING * float(distance @ weights[used]) ** 2, (_ROUNDED * float(distance.max())) ** 2)
@@ -168,6 +169,8 @@ def _proven(
                 return SimplexFit(members, polished, objective, gap, False)
         elif gap <= GAP * objective:
             return SimplexFit(members, weights, objective, gap, False)
+        elif max(misfit, gap) <= nothing:  # the ridge is all that is left, and too small to be told from rounding
+            return SimplexFit(members, weights, objective, gap, True)
         weights = _refined(units, ridge, target, members, weights, gradient)
     raise LiftosError(
         f"weights within {GAP:g} of the best objective",
