@@ -1,6 +1,6 @@
 """Power at the announced effect, on fresh panels of the same world: as announced, within three Monte-Carlo errors.
 
-Seeds: world w of cell c draws from (20261, c, w), or (20262, c, w) where the method is replayed.
+Seeds: world w of cell c draws from (40261, c, w), or (40262, c, w) where the method is replayed.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def test_power_at_the_effect_told_by_formula(cell: int) -> None:
     world, seen, promised = CELLS[cell], [], []
     design = Design(world.n_treated, world.n_pre, world.n_post, "cluster" if world.n_clusters else "unit")
     for number in range(50 if world.n_units == 200 else 120):
-        rng = np.random.default_rng((20261, cell, number))
+        rng = np.random.default_rng((40261, cell, number))
         noise = DesignNoise(untreated_outcomes(world.panel(rng)), design, 0.95, 0.8)
         Y, d = world.outcomes(rng, FRESH, design.length), world.assignments(rng, FRESH)
         low = limits_without_effect(world, Y, d, is_unbiased=True)
@@ -138,7 +138,7 @@ def test_power_at_the_announced_effect(cell: int) -> None:
     world, seen, ratios = CELLS[cell], [], []
     numbers = {"n_treated": world.n_treated, "n_pre": world.n_pre, "n_post": world.n_post}
     for number in range(12):
-        rng = np.random.default_rng((20262, cell, number))
+        rng = np.random.default_rng((40262, cell, number))
         found = power(world.panel(rng), n_replays=100, seed=number, **numbers)
         Y, d = world.outcomes(rng, 2 * FRESH, world.n_pre + world.n_post), world.assignments(rng, 2 * FRESH)
         seen.append(np.mean(limits_without_effect(world, Y, d) + found.detectable > 0))
