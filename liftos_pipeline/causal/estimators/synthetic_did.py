@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal
 
 import numpy as np
@@ -231,13 +231,12 @@ def synthetic_did(
     cohorts = _cohorts(units.Y, units.start, units.donors)
     fits = [fit_cohort(cohort) for cohort in cohorts]
     estimate = _averaged(cohorts, fits)
-    rng = np.random.default_rng(seed)
     if inference == "placebo":
-        found = _placebo(units, estimate, draws, rng, level)
+        found = _placebo(units, estimate, draws, seed, level)
     elif inference == "jackknife":
         found = _jackknife(units, cohorts, fits, estimate, level)
     else:
-        found = _bootstrap(units, estimate, draws, rng, level)
+        found = _bootstrap(units, estimate, draws, np.random.default_rng(seed), level)
     diagnostics: dict[str, object] = {
         "n_donors": units.n_donors,
         "n_cohorts": len(cohorts),
@@ -272,21 +271,34 @@ def _effect(Y: Floats, start: Integers, donors: Integers) -> float:
     return _averaged(cohorts, [fit_cohort(cohort) for cohort in cohorts])
 
 
-def _placebo(units: DonorPanel, estimate: float, draws: int, rng: np.random.Generator, level: float) -> Inference:
+def _placebo(units: DonorPanel, estimate: float, draws: int, seed: int, level: float) -> Inference:
     n_treated, n_units = units.n_treated, units.n_donors + units.n_treated
     if units.n_donors < n_treated + 2:
         reason = f"{units.n_donors} donors cannot stand for {n_treated} treated units and be donors at once; use the jackknife"
         return without_inference(reason, level, n_units)
-    Y, starts = units.Y[:, units.donors], np.unique(units.start)
-    cohorts = [(units.start == start, StandIns(Y, int(start))) for start in starts]
-    cells = np.array([np.count_nonzero(is_own) * (units.n_periods - one.start) for is_own, one in cohorts])
-    found = []
+    Y = np.ascontiguousarray(units.Y[:, units.donors])
+    spread = _placebo_spread(Y.tobytes(), Y.shape, tuple(int(start) for start in units.start), draws, seed)
+    return limits(estimate, spread, level, n_units, np.inf)
+
+
+@lru_cache(maxsize=8)
+def _placebo_spread(
+    donors: bytes, shape: tuple[int, int], starts: tuple[int, ...], draws: int, seed: int
+) -> float:
+    """Standard deviation of the estimates in which donors stand for the treated: the treated have no part in it.
+
+    Remembered, since the same donors are asked again where only the treated have changed, as under an injected effect.
+    """
+    Y, start, rng = np.frombuffer(donors).reshape(shape), np.array(starts), np.random.default_rng(seed)
+    cohorts = [(start == first, StandIns(Y, int(first))) for first in np.unique(start)]
+    cells = np.array([np.count_nonzero(is_own) * (shape[0] - one.start) for is_own, one in cohorts])
+    n_treated, found = len(starts), []
     for _ in range(draws):
-        order = rng.permutation(units.donors)
-        stand_in, donors = order[:n_treated] - n_treated, order[n_treated:] - n_treated
-        effects = [cohort.effect(stand_in[is_own], donors) for is_own, cohort in cohorts]
+        order = rng.permutation(shape[1])
+        stand_in, others = order[:n_treated], order[n_treated:]
+        effects = [cohort.effect(stand_in[is_own], others) for is_own, cohort in cohorts]
         found.append(float(cells @ effects / cells.sum()))
-    return limits(estimate, float(np.std(found)), level, n_units, np.inf)
+    return float(np.std(found))
 
 
 def _jackknife(
