@@ -13,8 +13,8 @@ from liftos_pipeline.causal.kernels.medians import MAD_TO_SD, median_of_known
 Floats = NDArray[np.float64]
 
 LAGS = 4
-N_NORMAL, N_RESAMPLED = 5_000, 400
-"""Draws of the largest statistic."""
+N_NORMAL, N_RESAMPLED, N_MEDIANS = 5_000, 400, 20_000
+"""Draws of the largest statistic, and of the medians of single periods that the resampled ones are made of."""
 OUTLYING = 4.0
 """Standard deviations from which an innovation takes no part in the second fit."""
 MANY_UNITS = 100
@@ -127,13 +127,12 @@ def _largest_resampled(rest: Floats, found: Floats, seed: int) -> Floats:
         What they share.
     """
     rng = np.random.default_rng(seed)
-    n_metrics, n = found.shape
+    n = found.shape[1]
     pools = [values[:, ~np.isnan(values).any(axis=0)] for values in rest.transpose(1, 0, 2)]
     pools = [pool for pool in pools if pool.shape[1]]
-    drawn = np.empty((N_RESAMPLED, n_metrics, n))
-    for draw in range(N_RESAMPLED):
-        units = np.stack([pool[:, rng.integers(pool.shape[1], size=n)] for pool in pools])
-        drawn[draw] = np.median(units, axis=0)
+    units = np.stack([pool[:, rng.integers(pool.shape[1], size=N_MEDIANS)] for pool in pools])
+    medians = np.median(units, axis=0)
+    drawn = medians[:, rng.integers(N_MEDIANS, size=(N_RESAMPLED, n))].transpose(1, 0, 2)
     alone = np.mean(_scale(drawn), axis=0)
     common = np.sqrt(np.maximum(_scale(found) ** 2 - alone**2, 0.0))
     drawn += rng.standard_normal(drawn.shape) * common[:, None]
