@@ -126,7 +126,7 @@ def _scored(rows: pd.DataFrame, changes: str) -> pd.DataFrame | None:
     known = rows[rows["count"].notna() & rows[changes].notna()].sort_values(["unit", "day"], ignore_index=True)
     if not (known[changes] > 0).any():
         return None
-    adopted = (known[changes] > 0).astype(int).groupby(known["unit"]).cummax()
+    adopted = (known[changes] > 0).astype(int)
     names = ["quality", "click_rate", "frequency", "volume"]
     weekly = known.groupby("unit")[names].rolling(WEEK, min_periods=1).mean().reset_index(drop=True)
     with np.errstate(divide="ignore"):
