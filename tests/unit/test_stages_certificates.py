@@ -16,7 +16,7 @@ from liftos_pipeline.stages import certificates as stage
 from liftos_pipeline.stages.certificates import certificate_rows
 from liftos_pipeline.stages.effects import METHODS, estimate_effects
 from liftos_pipeline.stages.memory import MOST_KEPT, remembered
-from tests.unit.test_stages_effects import ANALYSIS, WINDOW, many, scored, treatments
+from tests.unit.test_stages_effects import ANALYSIS, many, scored, treatments
 
 AS_OF = date(2026, 6, 29)
 
@@ -114,7 +114,6 @@ def effect_under(*rows: dict[str, object]) -> pd.DataFrame:
 
 def test_effects_carry_their_certificate() -> None:
     bare, found = effect_under(), effect_under(certificate("cleared"))
-    assert WINDOW is not None
     row = found.loc["doubly_robust"]
     assert (row["certificate"], row["certified_size"]) == ("cleared", 0.05)
     assert json.loads(row["diagnostics"])["certificate"]["n_replays"] == 100
