@@ -163,7 +163,6 @@ def test_a_method_that_sees_no_effect(panel: Panel, monkeypatch: pytest.MonkeyPa
 def test_a_design_that_cannot_see_an_effect_says_so_and_what_would(panel: Panel, unseen: Power) -> None:
     assert unseen.can_see is False and unseen.effect < unseen.detectable
     assert unseen.effect_power_low <= unseen.effect_power <= unseen.effect_power_high < 0.8
-    assert unseen.reason is not None
     assert f"the smallest that is seen as often is {unseen.detectable:.4g}" in unseen.reason
     assert f"{unseen.needed.n_units} units in all" in unseen.reason
     assert unseen.simulated is not None and 1.0 < unseen.allowance < 1.02

@@ -219,7 +219,6 @@ def test_orders_of_regions_are_placed_by_their_residents(world: World, settings:
     events = pull(settings, "klaviyo", "events", SCENARIO.start)
     profiles = pull(settings, "klaviyo", "profiles", date(2000, 1, 1)).set_index("profile_id")["region"]
     geo = world.geo
-    assert geo is not None
     assert set(profiles.dropna()) == set(geo.geo_ids)
     placed = events[events["metric_name"] == "Placed Order"]
     placed = placed.assign(region=profiles.reindex(placed["profile_id"]).to_numpy())

@@ -138,7 +138,6 @@ def test_frequency_adds_up_impressions_and_falls_at_refreshes() -> None:
 def test_click_rates_tire_by_their_decay_and_rest_is_noise_of_its_kind(seed: int) -> None:
     world = generate(sized("audience_fatigue", 300), seed, 240)
     panel, fatigue = world.meta, world.scenario.fatigue
-    assert fatigue is not None
     tires = panel.decay > 0
     assert abs(tires.mean() - 0.5) < 4 * np.sqrt(0.25 / 300)
     assert panel.decay[tires].min() >= 0.05 and panel.decay[tires].max() <= 0.40
@@ -203,7 +202,6 @@ def test_the_logged_quality_score_follows_the_regime_by_weeks() -> None:
 def test_failing_lists_lose_subscribers_at_their_hazard(seed: int) -> None:
     world = generate(sized("failing_list", 2, lists=24), seed, 180)
     panel, churn = world.klaviyo, world.scenario.churn
-    assert churn is not None
     day, person = panel.received.T
     unit = panel.people_list[person]
     send_days = {u: np.flatnonzero(panel.sends[:, u]) for u in range(24)}
@@ -229,7 +227,6 @@ def test_failing_lists_lose_subscribers_at_their_hazard(seed: int) -> None:
 def test_geos_are_drawn_by_lot_and_lifted() -> None:
     scenario = SCENARIOS["geo_experiment"]
     design = scenario.geo_experiment
-    assert design is not None
     lifts, sizes, doses, chosen = [], [], [], np.zeros(design.geos)
     for seed in range(60):
         geo = geo_panel(scenario, seed, environment(scenario.start, seed, 150))

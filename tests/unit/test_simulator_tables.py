@@ -173,7 +173,6 @@ def test_shocks_are_those_of_the_market_and_the_rivals() -> None:
 def test_geo_effects_are_net_of_refunds_and_of_treated_regions_alone() -> None:
     world = generate(small(SCENARIOS["geo_experiment"]), SEED, DAYS)
     geo = world.geo
-    assert geo is not None
     rows = world.table("geo_effects", world.last_day)
     wide = {
         name: rows.pivot(index="date_day", columns="geo_id", values=name).to_numpy() for name in rows.columns[2:]

@@ -124,7 +124,6 @@ def test_a_treatment_counts_from_its_first_day_until_it_is_taken_back() -> None:
     assert ids[starts[1]] == ids[starts[2] - timedelta(days=1)] == f"meta:1:a@{starts[1]}"
     assert ids[starts[2]] == f"meta:1:a@{starts[0]}"
     assigned = records[starts[1]].treatment_assignment
-    assert assigned is not None
     assert (assigned.assignment_probability, assigned.control_group_id) == (0.5, "g")
     assert assigned.assignment_timestamp == datetime(2026, 5, 8)
     first = records[starts[0]].treatment_assignment
