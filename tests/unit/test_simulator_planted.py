@@ -137,7 +137,7 @@ def test_frequency_adds_up_impressions_and_falls_at_refreshes() -> None:
 @pytest.mark.parametrize("seed", [3, 4])
 def test_click_rates_tire_by_their_decay_and_rest_is_noise_of_its_kind(seed: int) -> None:
     world = generate(sized("audience_fatigue", 300), seed, 240)
-    panel, fatigue = world.meta, world.scenario.fatigue
+    panel = world.meta
     tires = panel.decay > 0
     assert abs(tires.mean() - 0.5) < 4 * np.sqrt(0.25 / 300)
     assert panel.decay[tires].min() >= 0.05 and panel.decay[tires].max() <= 0.40
@@ -201,7 +201,7 @@ def test_the_logged_quality_score_follows_the_regime_by_weeks() -> None:
 @pytest.mark.parametrize("seed", [3, 4])
 def test_failing_lists_lose_subscribers_at_their_hazard(seed: int) -> None:
     world = generate(sized("failing_list", 2, lists=24), seed, 180)
-    panel, churn = world.klaviyo, world.scenario.churn
+    panel = world.klaviyo
     day, person = panel.received.T
     unit = panel.people_list[person]
     send_days = {u: np.flatnonzero(panel.sends[:, u]) for u in range(24)}
