@@ -114,6 +114,7 @@ CAUSAL_GRAPH = _result(
     ),
     ("effect_role", "VARCHAR", "Same of the effect.", False),
     ("adjusted", "BOOLEAN", "Whether estimation holds the cause fixed: as a covariate or by the calendar.", False),
+    ("evidence", "VARCHAR", "platform_knowledge, or the detector that found it.", False),
 )
 ADJUSTMENT_SETS = _result(
     "causal",
@@ -156,6 +157,7 @@ CAUSAL_MARKETING_DATA = _result(
     ("count_momentum", "DOUBLE", "Log ratio of the outcome, days -7 to -1 against -28 to -8.", False),
     ("click_rate_before", "DOUBLE", "Clicks per impression (per send for lists), days -28 to -1.", False),
     ("quality_before", "DOUBLE", "Mean quality score, days -28 to -1; NULL where none exists."),
+    ("frequency_before", "DOUBLE", "Mean daily frequency, days -28 to -1; NULL where none exists."),
     ("days_since_other", "DOUBLE", "Days since the last other treatment, at most 56.", False),
     ("other_active", "INTEGER", "Other treatments that started before the window.", False),
     ("umcsent", "DOUBLE", "Consumer confidence known at the window's start."),

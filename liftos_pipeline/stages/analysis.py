@@ -15,6 +15,7 @@ COVARIATES = (
     "count_momentum",
     "click_rate_before",
     "quality_before",
+    "frequency_before",
     "days_since_other",
     "other_active",
 )

@@ -33,17 +33,26 @@ _COLOURS = 32
 class _Detected:
     """Node that a detector's finding puts into the graph, and the covariate that records it; None: the calendar does."""
 
+    detector: str
     node: str
     recorded_in: str | None
 
 
-_DETECTED = {
-    "audience_fatigue": _Detected("audience_fatigue", "click_rate_before"),
-    "quality_score_regime": _Detected("quality_regime", "quality_before"),
-    "list_health": _Detected("list_health", "click_rate_before"),
-    "seasonality": _Detected("seasonality", None),
-    "market_shock": _Detected("market_shock", None),
+_SCORED_IN = {
+    "quality": "quality_before",
+    "click_rate": "click_rate_before",
+    "frequency": "frequency_before",
+    "volume": "log_spend_before",
+    **{name: name for name in MACRO},
 }
+"""Covariate, or macro factor, that records a candidate of ``confounder_score``."""
+_DETECTED = (
+    _Detected("audience_fatigue", "audience_fatigue", "click_rate_before"),
+    _Detected("quality_score_regime", "quality_regime", "quality_before"),
+    _Detected("list_health", "list_health", "click_rate_before"),
+    _Detected("seasonality", "seasonality", None),
+    _Detected("market_shock", "market_shock", None),
+)
 
 
 def graph_edges(rows: pd.DataFrame, confounders: pd.DataFrame, treatments: pd.DataFrame) -> pd.DataFrame:
@@ -71,12 +80,17 @@ def graph_edges(rows: pd.DataFrame, confounders: pd.DataFrame, treatments: pd.Da
         graph = _graph(kind, sorted(names), found, (platform, kind) in decided)
         derived = adjustment_set(graph, kind, OUTCOME)
         held = {*derived.union, *derived.absorbed_by_calendar}
+        detectors = {entry.node: entry.detector for entry in found}
+        detectors |= dict.fromkeys(_scored(confounders, platform, kind), "confounder_score")
         parts.extend(
-            (platform, kind, cause, effect, graph.roles[cause], graph.roles[effect], cause in held)
+            (
+                *(platform, kind, cause, effect, graph.roles[cause], graph.roles[effect], cause in held),
+                detectors.get(cause, "platform_knowledge"),
+            )
             for cause, effect in graph.edges
         )
-    columns = ["platform", "treatment_type", "cause", "effect", "cause_role", "effect_role", "adjusted"]
-    return pd.DataFrame(parts, columns=columns)
+    keys = ["platform", "treatment_type", "cause", "effect"]
+    return pd.DataFrame(parts, columns=[*keys, "cause_role", "effect_role", "adjusted", "evidence"])
 
 
 def graphs(edges: pd.DataFrame) -> Iterator[tuple[str, str, CausalGraph]]:
@@ -155,11 +169,20 @@ def _found(confounders: pd.DataFrame, platform: str) -> list[_Detected]:
     verdicts = confounders[(confounders["platform"] == platform) & (confounders["event_no"] == 0)]
     tested = verdicts[verdicts["status"].isin(["detected", "not_detected"])]
     counts = tested.groupby("detector")["status"].agg([lambda status: (status == "detected").sum(), "size"])
-    return [
-        _DETECTED[detector]
+    beyond_chance = {
+        detector
         for detector, flagged, size in counts.itertuples(name=None)
-        if detector in _DETECTED and binom.sf(flagged - 1, size, NULL_SHARE) < NULL_LEVEL
-    ]
+        if binom.sf(flagged - 1, size, NULL_SHARE) < NULL_LEVEL
+    }
+    return [entry for entry in _DETECTED if entry.detector in beyond_chance]
+
+
+def _scored(confounders: pd.DataFrame, platform: str, kind: str) -> list[str]:
+    """Covariates behind the candidates that the scoring flags for this treatment and the outcome."""
+    prefix = f"{platform}:{kind}:"
+    scored = confounders[(confounders["detector"] == "confounder_score") & (confounders["status"] == "detected")]
+    names = scored.loc[scored["unit_id"].str.startswith(prefix), "unit_id"].str.removeprefix(prefix)
+    return [_SCORED_IN[name] for name in names if name in _SCORED_IN]
 
 
 def _graph(kind: str, history: list[str], found: list[_Detected], is_decided: bool) -> CausalGraph:

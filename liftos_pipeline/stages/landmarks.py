@@ -16,13 +16,15 @@ from liftos_pipeline.schema import TREATMENT_TYPES
 from liftos_pipeline.stages.grid import Grid, to_grid
 from liftos_pipeline.stages.roles import AFTER_DAYS, BEFORE_DAYS, MACRO, ROLES, WINDOW_DAYS, Roles
 
+WHERE_IT_EXISTS = ("quality_before", "frequency_before")
+"""Covariates that not every platform, nor every unit, has."""
 _NEVER = np.iinfo(np.int64).max // 2
 _OTHER_HORIZON_DAYS = 56
 _LAST_WEEK = 7
 
 
 def _metrics(roles: Roles) -> tuple[str, ...]:
-    wanted = (roles.count, roles.value, roles.volume, roles.clicks, roles.exposure, roles.quality)
+    wanted = (roles.count, roles.value, roles.volume, roles.clicks, roles.exposure, roles.quality, roles.frequency)
     return tuple(dict.fromkeys(name for name in wanted if name is not None))
 
 
@@ -110,7 +112,7 @@ def _analysis(grid: Grid, starts: dict[str, _Starts], kind: str, calendar: pd.Da
     macro = calendar.reindex(pd.to_datetime(rows["window_start"]))
     for name in (*MACRO, "vintage"):
         rows[name] = macro[name].to_numpy()
-    observed = rows.drop(columns=["started_on", "quality_before", *MACRO]).notna().all(axis=1)
+    observed = rows.drop(columns=["started_on", *WHERE_IT_EXISTS, *MACRO]).notna().all(axis=1)
     return rows[observed]
 
 
@@ -168,17 +170,21 @@ def _covariates(grid: Grid, chosen: np.ndarray, window: int) -> dict[str, object
 
     exposure = grid.mean(roles.exposure, chosen, first, BEFORE_DAYS)
     clicks = grid.mean(roles.clicks, chosen, first, BEFORE_DAYS)
+    where_it_exists = dict(zip(WHERE_IT_EXISTS, (roles.quality, roles.frequency), strict=True))
     return {
         "log_spend_before": _log_of_mean(grid.mean(roles.volume, chosen, first, BEFORE_DAYS)),
         "spend_momentum": momentum(roles.volume),
         "count_momentum": momentum(roles.count),
         "click_rate_before": np.divide(clicks, exposure, out=0.0 * exposure, where=exposure > 0),
-        "quality_before": (
-            np.nan
-            if roles.quality is None
-            else _mean_of_known(grid.values[roles.quality][chosen, window - BEFORE_DAYS : window])
-        ),
+        **{name: _before(grid, column, chosen, window) for name, column in where_it_exists.items()},
     }
+
+
+def _before(grid: Grid, column: str | None, chosen: np.ndarray, window: int) -> np.ndarray | float:
+    """Mean of the known days -28 to -1; NaN on a platform without the column."""
+    if column is None:
+        return np.nan
+    return _mean_of_known(grid.values[column][chosen, window - BEFORE_DAYS : window])
 
 
 def _log_of_mean(mean: np.ndarray) -> np.ndarray:

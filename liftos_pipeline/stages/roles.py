@@ -26,6 +26,7 @@ class Roles:
     clicks: str
     exposure: str
     quality: str | None
+    frequency: str | None
     label: str
     maturity_days: int
     assigned_by: Literal["campaign", "adset"]
@@ -40,6 +41,7 @@ ROLES: dict[str, Roles] = {
         "clicks",
         "impressions",
         "quality_ranking_level",
+        "frequency",
         "effect_on_reported",
         14,
         "campaign",
@@ -52,6 +54,7 @@ ROLES: dict[str, Roles] = {
         "clicks",
         "impressions",
         "quality_score",
+        None,
         "effect_on_reported",
         14,
         "campaign",
@@ -63,6 +66,7 @@ ROLES: dict[str, Roles] = {
         "email_sends",
         "email_clicks",
         "email_sends",
+        None,
         None,
         "effect_on_orders",
         3,

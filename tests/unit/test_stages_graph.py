@@ -31,7 +31,9 @@ def analysis_rows(**fixed: object) -> pd.DataFrame:
 
 
 def verdicts(detector: str, detected: int, of: int = 60, status: str = "not_detected") -> pd.DataFrame:
-    frame = pd.DataFrame({"detector": detector, "platform": "meta", "event_no": 0, "status": [status] * of})
+    units = [f"u{number}" for number in range(of)]
+    frame = pd.DataFrame({"detector": detector, "platform": "meta", "unit_id": units, "event_no": 0})
+    frame = frame.assign(status=status)
     frame.loc[: detected - 1, "status"] = "detected"
     return frame
 
@@ -119,6 +121,23 @@ def test_what_detectors_find_is_a_latent_node_behind_what_records_it() -> None:
         f"{KIND} <- quality_regime -> outcome",
     )
     assert derived(rows, verdicts("quality_score_regime", 20))["status"] == "identified"
+
+
+def test_edges_say_which_detector_stands_behind_their_cause() -> None:
+    scores = pd.DataFrame(
+        {
+            "detector": "confounder_score",
+            "platform": "meta",
+            "unit_id": [f"meta:{KIND}:frequency", f"meta:{KIND}:quality", "meta:budget_change:volume"],
+            "event_no": 0,
+            "status": ["detected", "not_detected", "detected"],
+        }
+    )
+    edges = graph_edges(analysis_rows(), pd.concat([scores, verdicts("audience_fatigue", 20)]), LOGGED)
+    evidence = edges.groupby("cause")["evidence"].agg(set)
+    assert evidence.pop("frequency_before") == {"confounder_score"}
+    assert evidence.pop("audience_fatigue") == {"audience_fatigue"}
+    assert set().union(*evidence) == {"platform_knowledge"}
 
 
 def test_what_units_share_acts_through_the_calendar() -> None:

@@ -18,7 +18,7 @@ ONE_WINDOW = 28 + 6 + 28 + 14
 """Days of a Meta panel with one window: before it, starts within it, after the last start, until those are mature."""
 HUGE = 1e6
 """Stands on every day that must not be read."""
-LEVELS = {"spend": 10.0, "clicks": 3.0, "impressions": 60.0, "quality_ranking_level": 2.0}
+LEVELS = {"spend": 10.0, "clicks": 3.0, "impressions": 60.0, "quality_ranking_level": 2.0, "frequency": 1.5}
 
 
 def day(number: int) -> date:
@@ -112,6 +112,7 @@ def test_covariates_lie_before_the_window_even_where_the_start_is_later() -> Non
         "clicks": steps((27, 2), (1, 30), later),
         "impressions": steps((27, 40), (1, 600), later),
         "quality_ranking_level": steps((1, 1), (26, math.nan), (1, 3), later),
+        "frequency": steps((14, 1), (14, 4), later),
     }
     rows = by_unit(rows_of([meta("a", **daily), meta("b", quality_ranking_level=math.nan)], started(("a", 33))))
     a, b = rows.loc["a"], rows.loc["b"]
@@ -119,7 +120,7 @@ def test_covariates_lie_before_the_window_even_where_the_start_is_later() -> Non
     assert a["spend_momentum"] == pytest.approx(math.log(1 + 3) - math.log(1 + 1))
     assert a["count_momentum"] == pytest.approx(math.log(1 + 7) - math.log(1 + 1))
     assert a["click_rate_before"] == pytest.approx(3 / 60)
-    assert a["quality_before"] == 2.0
+    assert (a["quality_before"], a["frequency_before"]) == (2.0, 2.5)
     assert (b["spend_momentum"], b["click_rate_before"]) == (0.0, 0.05)
     assert math.isnan(b["quality_before"])
 
@@ -246,11 +247,11 @@ def test_lists_are_measured_in_orders_and_sends_and_mature_in_three_days() -> No
     lists = pd.concat([meta(unit, 28 + 6 + 28 + 3, spend=60.0) for unit in ("a", "b")])
     lists = lists.rename(columns=renamed).assign(platform="klaviyo", unit_type="list")
     treatments = started(("a", 34)).assign(platform="klaviyo")
-    rows = causal_rows(lists.drop(columns=["impressions", "quality_ranking_level"]), treatments)
+    rows = causal_rows(lists.drop(columns=["impressions", "quality_ranking_level", "frequency"]), treatments)
     assert rows["unit_id"].tolist() == ["a", "b"]
     assert rows["count_before"].tolist() == [1.0, 1.0]
     assert rows["click_rate_before"].tolist() == [3 / 60, 3 / 60]
-    assert rows["quality_before"].isna().all()
+    assert rows[["quality_before", "frequency_before"]].isna().all(axis=None)
     short = lists[lists["date_day"] < day(28 + 6 + 28 + 2)]
     assert causal_rows(short, treatments).empty
 
