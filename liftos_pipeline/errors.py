@@ -23,6 +23,10 @@ class LiftosError(Exception):
         self.way_out = way_out
         super().__init__(f"expected {expected}; found {found}. {way_out}")
 
+    def __reduce__(self) -> tuple[type[LiftosError], tuple[str, str, str]]:
+        """As another process raises it: by its three halves, not by the message made of them."""
+        return type(self), (self.expected, self.found, self.way_out)
+
 
 class GateRefused(LiftosError):
     """A blocking check failed: the numbers behind it must not be used."""

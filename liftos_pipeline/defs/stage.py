@@ -1,15 +1,15 @@
 """The factory of result assets: read as of each day, call one function of ``stages``, replace the partition."""
 
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 
 import dagster as dg
 import duckdb
 import pandas as pd
-from threadpoolctl import threadpool_limits
 
 from liftos_pipeline import __version__
 from liftos_pipeline.defs.partitions import daily, one_run
@@ -18,6 +18,7 @@ from liftos_pipeline.defs.resources import HomeResource, as_of_days
 from liftos_pipeline.ingest import Home
 from liftos_pipeline.schema import Table
 from liftos_pipeline.settings import Settings
+from liftos_pipeline.stages.lanes import Call, Submit, lanes_for
 from liftos_pipeline.warehouse.results import replace_partitions
 
 
@@ -44,7 +45,7 @@ class Inputs:
 
 
 DAYS_AT_ONCE = 5
-"""As-of days that are read together. At most twice as many are held in memory."""
+"""As-of days that are read together, and computed ahead. At most three times as many are held in memory."""
 
 Read = Callable[[Inputs], Sequence[pd.DataFrame]]
 
@@ -54,7 +55,7 @@ def stage_asset(
     group: str,
     deps: Sequence[Sequence[str]],
     read: Read,
-    compute: Callable[[Sequence[pd.DataFrame], Settings, date], pd.DataFrame],
+    calls: Callable[[Sequence[pd.DataFrame], Settings, date], Sequence[Call]],
     shown: tuple[str, ...],
     numbers: Callable[[pd.DataFrame], dict[str, float]] | None = None,
     follow: Callable[[pd.DataFrame, pd.DataFrame, Settings, date], pd.DataFrame] | None = None,
@@ -66,8 +67,9 @@ def stage_asset(
     ----------
     read : callable
         Inputs -> frames, inside a read lock.
-    compute : callable
-        (frames, settings, as-of day) -> rows, outside every lock.
+    calls : callable
+        (frames, settings, as-of day) -> calls whose answers are the day's rows, one below the other; made outside every
+        lock, in other processes if there are many.
     shown : tuple of str
         Columns of the preview.
     numbers : callable, optional
@@ -95,12 +97,15 @@ def stage_asset(
         written: dict[date, pd.DataFrame] = {}
         days = as_of_days(context)
         before = pd.DataFrame() if follow is None else newest_before(opened, table, days[0])
-        with threadpool_limits(1):
-            for as_of, frames in read_by_day(opened, days, read):
-                rows = compute(frames, opened.settings, as_of)
-                if follow is not None:
-                    before = rows = follow(before, rows, opened.settings, as_of)
-                written[as_of] = with_provenance(rows, opened, context.run.run_id)
+        submit = lanes_for(len(days))
+        asked = (
+            (as_of, asked_for(submit, number, calls(frames, opened.settings, as_of)))
+            for number, (as_of, frames) in enumerate(read_by_day(opened, days, read))
+        )
+        for as_of, rows in answered(asked):
+            if follow is not None:
+                before = rows = follow(before, rows, opened.settings, as_of)
+            written[as_of] = with_provenance(rows, opened, context.run.run_id)
         counts = replace_partitions(opened.warehouse, table, written, context.run.run_id)
         for as_of, count in counts.items():
             facts = numbers(written[as_of]) if numbers is not None and count else {}
@@ -111,6 +116,37 @@ def stage_asset(
         return dg.MaterializeResult(metadata={"preview": preview(newest, shown), **pictures})
 
     return stage
+
+
+def asked_for(submit: Submit, number: int, calls: Sequence[Call]) -> list[Future[pd.DataFrame]]:
+    """The calls of one day under way. One alone takes turns between lanes with those of other days; of several, each
+    keeps the lane where the same one of the day before was made, which remembers its answer."""
+    if len(calls) == 1:
+        return [submit(number, calls[0])]
+    return [submit(lane, call) for lane, call in enumerate(calls)]
+
+
+def answered(
+    asked: Iterator[tuple[date, list[Future[pd.DataFrame]]]],
+) -> Iterator[tuple[date, pd.DataFrame]]:
+    """Rows of each day in order, while some days are computed ahead."""
+    waiting: deque[tuple[date, list[Future[pd.DataFrame]]]] = deque()
+    for entry in itertools.chain(asked, [None]):
+        if entry is not None:
+            waiting.append(entry)
+        while waiting and (entry is None or len(waiting) > DAYS_AT_ONCE):
+            as_of, parts = waiting.popleft()
+            rows = [_result(part) for part in parts]
+            yield as_of, rows[0] if len(rows) == 1 else pd.concat(rows, ignore_index=True)
+
+
+def _result(part: Future[pd.DataFrame]) -> pd.DataFrame:
+    """The answer, or its error without the other process's account of it, which would hide the message."""
+    try:
+        return part.result()
+    except Exception as error:
+        error.__cause__ = None
+        raise
 
 
 def read_by_day(home: Home, days: Sequence[date], read: Read) -> Iterator[tuple[date, Sequence[pd.DataFrame]]]:
