@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 import pandas as pd
 
@@ -12,8 +13,9 @@ from liftos_pipeline.errors import WarehouseError
 _made: list[int] = []
 
 
-def numbered(number: int) -> pd.DataFrame:
+def numbered(number: int, seconds: float = 0.0) -> pd.DataFrame:
     """The number, the process, and the calls that it has made so far."""
+    time.sleep(seconds)
     _made.append(number)
     return pd.DataFrame({"number": [number], "process": [os.getpid()], "made": [len(_made)]})
 
@@ -23,7 +25,6 @@ def refused() -> pd.DataFrame:
 
 
 def told_then_slept(path: str) -> pd.DataFrame:
-    with open(path, "w") as told:  # noqa: PTH123
-        told.write(str(os.getpid()))
+    Path(path).write_text(str(os.getpid()))
     time.sleep(300)
     return pd.DataFrame()

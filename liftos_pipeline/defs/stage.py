@@ -1,9 +1,8 @@
 """The factory of result assets: read as of each day, call one function of ``stages``, replace the partition."""
 
 import itertools
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 
@@ -18,7 +17,7 @@ from liftos_pipeline.defs.resources import HomeResource, as_of_days
 from liftos_pipeline.ingest import Home
 from liftos_pipeline.schema import Table
 from liftos_pipeline.settings import Settings
-from liftos_pipeline.stages.lanes import Call, Submit, lanes_for
+from liftos_pipeline.stages.lanes import Call, answers
 from liftos_pipeline.warehouse.results import replace_partitions
 
 
@@ -45,7 +44,7 @@ class Inputs:
 
 
 DAYS_AT_ONCE = 5
-"""As-of days that are read together, and computed ahead. At most three times as many are held in memory."""
+"""As-of days that are read together. At most twice as many wait in memory to be computed."""
 
 Read = Callable[[Inputs], Sequence[pd.DataFrame]]
 
@@ -97,12 +96,10 @@ def stage_asset(
         written: dict[date, pd.DataFrame] = {}
         days = as_of_days(context)
         before = pd.DataFrame() if follow is None else newest_before(opened, table, days[0])
-        submit = lanes_for(len(days))
         asked = (
-            (as_of, asked_for(submit, number, calls(frames, opened.settings, as_of)))
-            for number, (as_of, frames) in enumerate(read_by_day(opened, days, read))
+            (as_of, calls(frames, opened.settings, as_of)) for as_of, frames in read_by_day(opened, days, read)
         )
-        for as_of, rows in answered(asked):
+        for as_of, rows in answers(asked, len(days)):
             if follow is not None:
                 before = rows = follow(before, rows, opened.settings, as_of)
             written[as_of] = with_provenance(rows, opened, context.run.run_id)
@@ -116,37 +113,6 @@ def stage_asset(
         return dg.MaterializeResult(metadata={"preview": preview(newest, shown), **pictures})
 
     return stage
-
-
-def asked_for(submit: Submit, number: int, calls: Sequence[Call]) -> list[Future[pd.DataFrame]]:
-    """The calls of one day under way. One alone takes turns between lanes with those of other days; of several, each
-    keeps the lane where the same one of the day before was made, which remembers its answer."""
-    if len(calls) == 1:
-        return [submit(number, calls[0])]
-    return [submit(lane, call) for lane, call in enumerate(calls)]
-
-
-def answered(
-    asked: Iterator[tuple[date, list[Future[pd.DataFrame]]]],
-) -> Iterator[tuple[date, pd.DataFrame]]:
-    """Rows of each day in order, while some days are computed ahead."""
-    waiting: deque[tuple[date, list[Future[pd.DataFrame]]]] = deque()
-    for entry in itertools.chain(asked, [None]):
-        if entry is not None:
-            waiting.append(entry)
-        while waiting and (entry is None or len(waiting) > DAYS_AT_ONCE):
-            as_of, parts = waiting.popleft()
-            rows = [_result(part) for part in parts]
-            yield as_of, rows[0] if len(rows) == 1 else pd.concat(rows, ignore_index=True)
-
-
-def _result(part: Future[pd.DataFrame]) -> pd.DataFrame:
-    """The answer, or its error without the other process's account of it, which would hide the message."""
-    try:
-        return part.result()
-    except Exception as error:
-        error.__cause__ = None
-        raise
 
 
 def read_by_day(home: Home, days: Sequence[date], read: Read) -> Iterator[tuple[date, Sequence[pd.DataFrame]]]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from datetime import date
 from functools import cache, partial
 from multiprocessing.connection import wait
 
@@ -18,21 +20,59 @@ Call = partial[pd.DataFrame]
 Submit = Callable[[int, Call], "Future[pd.DataFrame]"]
 """(lane, call) -> its answer to come."""
 
-MANY_CALLS = 8
+MANY_DAYS = 8
 """From so many on it pays to start processes, which takes seconds."""
+AHEAD = 5
+"""Days that may be computed before the oldest one is taken."""
 MOST_LANES = 4
 _PRELOADED = ["liftos_pipeline.stages.confounders", "liftos_pipeline.stages.certificates"]
 
 
-def lanes_for(n_calls: int) -> Submit:
-    """Where calls are made: in this process at once, or in as many others as there are cores if there are many calls.
+def answers(asked: Iterable[tuple[date, Sequence[Call]]], n_days: int) -> Iterator[tuple[date, pd.DataFrame]]:
+    """Rows of each day in the order of the days: the answers to its calls, one below the other.
+
+    Parameters
+    ----------
+    asked : iterable of (day, calls)
+        A call that is alone takes turns between lanes with those of other days. Of several, each keeps the lane where
+        the same one of the day before was made, which remembers its answer.
+    n_days : int
+        How many there will be.
+    """
+    submit = lanes_for(n_days)
+    waiting: deque[tuple[date, list[Future[pd.DataFrame]]]] = deque()
+    for number, (day, calls) in enumerate(asked):
+        lanes = [number] if len(calls) == 1 else range(len(calls))
+        waiting.append((day, [submit(lane, call) for lane, call in zip(lanes, calls, strict=True)]))
+        if len(waiting) > AHEAD:
+            yield _joined(*waiting.popleft())
+    for entry in waiting:
+        yield _joined(*entry)
+
+
+def lanes_for(n_days: int) -> Submit:
+    """Where calls are made: in this process at once, or in as many others as there are cores if there are many days.
 
     Calls of one lane are made in their order by one process, which keeps what it remembers.
     """
     n_lanes = min(MOST_LANES, os.cpu_count() or 1)
-    if n_lanes == 1 or n_calls < MANY_CALLS:
+    if n_lanes == 1 or n_days < MANY_DAYS:
         return _here
     return lambda lane, call: _lane(lane % n_lanes).submit(call)
+
+
+def _joined(day: date, parts: Sequence[Future[pd.DataFrame]]) -> tuple[date, pd.DataFrame]:
+    rows = [_result(part) for part in parts]
+    return day, rows[0] if len(rows) == 1 else pd.concat(rows, ignore_index=True)
+
+
+def _result(part: Future[pd.DataFrame]) -> pd.DataFrame:
+    """The answer, or its error without the other process's account of it, which would hide the message."""
+    try:
+        return part.result()
+    except Exception as error:
+        error.__cause__ = None
+        raise
 
 
 def _here(_lane: int, call: Call) -> Future[pd.DataFrame]:
