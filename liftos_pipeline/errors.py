@@ -56,3 +56,9 @@ class MalformedPage(PlatformError):
 
 class RateLimited(PlatformError):
     """The platform's limits outlasted the waiting budget of this run."""
+
+
+class ProcessEnded(LiftosError):
+    """A process that computed was ended from outside."""
+
+    exit_code = 3

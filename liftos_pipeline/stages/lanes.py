@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from datetime import date
 from functools import cache, partial
 from multiprocessing.connection import wait
 
 import pandas as pd
 from threadpoolctl import threadpool_limits
+
+from liftos_pipeline.errors import ProcessEnded
 
 Call = partial[pd.DataFrame]
 """A function of a module with its arguments, so that another process can make the call."""
@@ -70,6 +74,13 @@ def _result(part: Future[pd.DataFrame]) -> pd.DataFrame:
     """The answer, or its error without the other process's account of it, which would hide the message."""
     try:
         return part.result()
+    except BrokenProcessPool:
+        _lane.cache_clear()
+        raise ProcessEnded(
+            "processes that compute to the end",
+            "one that was ended from outside",
+            f"Memory is the usual reason: run fewer than {MANY_DAYS} days at once, or free some.",
+        ) from None
     except Exception as error:
         error.__cause__ = None
         raise
@@ -91,8 +102,9 @@ def _lane(_number: int) -> ProcessPoolExecutor:
 
 
 def _begin() -> None:
-    """In the new process: one thread for linear algebra, and an end when the process that asked has ended."""
+    """In the new process: one thread for linear algebra, and an end when, and only when, the one that asked has ended."""
     threadpool_limits(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()

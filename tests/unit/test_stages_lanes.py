@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from liftos_pipeline.errors import WarehouseError
+from liftos_pipeline.errors import ProcessEnded, WarehouseError
 from liftos_pipeline.stages.lanes import AHEAD, MANY_DAYS, Call, Submit, answers, lanes_for
 from tests.lane_calls import numbered, refused
 
@@ -82,6 +82,17 @@ def test_an_error_of_another_process_is_the_same_error() -> None:
         list(answers([(DAYS[0], [partial(refused)])], MANY_DAYS))
     assert caught.value.__cause__ is None
     assert (caught.value.found, caught.value.exit_code) == ("a night", 3)
+
+
+@pytest.mark.usefixtures("two_lanes")
+def test_a_process_that_was_ended_is_told_and_replaced() -> None:
+    asked = [(DAYS[0], [partial(numbered, 0)])]
+    ((_, rows),) = answers(asked, MANY_DAYS)
+    os.kill(int(rows["process"].iloc[0]), signal.SIGKILL)
+    with pytest.raises(ProcessEnded, match="found one that was ended from outside"):
+        list(answers(asked, MANY_DAYS))
+    ((_, again),) = answers(asked, MANY_DAYS)
+    assert again["made"].tolist() == [1]
 
 
 @pytest.mark.parametrize(("n_calls", "cores"), [(MANY_DAYS - 1, 2), (MANY_DAYS, 1)])
