@@ -23,6 +23,10 @@ class LiftosError(Exception):
         self.way_out = way_out
         super().__init__(f"expected {expected}; found {found}. {way_out}")
 
+    def __reduce__(self) -> tuple[type[LiftosError], tuple[str, str, str]]:
+        """As another process raises it: by its three halves, not by the message made of them."""
+        return type(self), (self.expected, self.found, self.way_out)
+
 
 class GateRefused(LiftosError):
     """A blocking check failed: the numbers behind it must not be used."""
@@ -52,3 +56,9 @@ class MalformedPage(PlatformError):
 
 class RateLimited(PlatformError):
     """The platform's limits outlasted the waiting budget of this run."""
+
+
+class ProcessEnded(LiftosError):
+    """A process that computed was ended from outside."""
+
+    exit_code = 3

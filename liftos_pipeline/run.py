@@ -86,13 +86,14 @@ def run_daily(settings: Settings, first: date, last: date, progress: Progress) -
         raise errors.LiftosError("a first day that is not after the last", f"{first} to {last}", "Exchange them.")
     for day in (first, last):
         settings.check_as_of(day, datetime.now(UTC))
+    from liftos_pipeline.ingest import open_home
+
+    with open_home(settings).warehouse.write():  # a home that cannot be used is refused before Dagster is loaded
+        pass
     from dagster._core.utils import make_new_run_id
 
     from liftos_pipeline.definitions import defs
-    from liftos_pipeline.ingest import open_home
 
-    with open_home(settings).warehouse.write():
-        pass
     run_id = make_new_run_id()
     with open_instance(settings) as instance:
         instance.add_event_listener(run_id, lambda entry: _report(entry.dagster_event, progress))

@@ -1,5 +1,7 @@
 """Causal-ready rows and the graph behind each analysis."""
 
+from functools import partial
+
 from liftos_pipeline.causal.adjustment import NOT_IDENTIFIED
 from liftos_pipeline.defs.stage import stage_asset
 from liftos_pipeline.schema.results import (
@@ -17,7 +19,7 @@ causal_marketing_data = stage_asset(
     "causal_data",
     [["mart", "marketing_panel"], ["causal", "treatments"], ["causal", "external_factors"]],
     lambda inputs: [inputs.panel(PANEL_COLUMNS), inputs.result(TREATMENTS)],
-    lambda frames, _settings, _as_of: causal_rows(frames[0], frames[1]),
+    lambda frames, _settings, _as_of: [partial(causal_rows, *frames)],
     ("platform", "treatment_type", "window_start", "unit_id", "is_treated", "count_before", "count_after"),
     lambda rows: {"treated_rows": float(rows["is_treated"].sum())},
 )
@@ -28,7 +30,7 @@ causal_graph = stage_asset(
     "causal_data",
     [[table.schema, table.name] for table in _GRAPH_OF],
     lambda inputs: [inputs.result(table) for table in _GRAPH_OF],
-    lambda frames, _settings, _as_of: graph_edges(*frames),
+    lambda frames, _settings, _as_of: [partial(graph_edges, *frames)],
     ("platform", "treatment_type", "cause", "effect", "cause_role", "adjusted"),
     picture=first_picture,
 )
@@ -38,7 +40,7 @@ adjustment_sets = stage_asset(
     "causal_data",
     [["causal", "causal_graph"]],
     lambda inputs: [inputs.result(CAUSAL_GRAPH)],
-    lambda frames, _settings, _as_of: adjustment_rows(frames[0]),
+    lambda frames, _settings, _as_of: [partial(adjustment_rows, *frames)],
     ("platform", "treatment_type", "status", "minimal_set", "adjusted_set", "open_path"),
     lambda rows: {"not_identified": float((rows["status"] == NOT_IDENTIFIED).sum())},
 )

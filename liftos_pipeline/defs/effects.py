@@ -1,5 +1,7 @@
 """Certificates, the effect estimates that they license, and attribution."""
 
+from functools import partial
+
 import pandas as pd
 
 from liftos_pipeline.defs.stage import stage_asset
@@ -12,7 +14,7 @@ from liftos_pipeline.schema.results import (
     TREATMENTS,
 )
 from liftos_pipeline.stages.attribution import attribute
-from liftos_pipeline.stages.certificates import certificate_rows
+from liftos_pipeline.stages.certificates import certificate_calls
 from liftos_pipeline.stages.effects import PRIMARY_METHOD, estimate_effects
 
 
@@ -29,7 +31,7 @@ certificates = stage_asset(
     "effects",
     [["causal", "causal_marketing_data"]],
     lambda inputs: [inputs.result(CAUSAL_MARKETING_DATA)],
-    lambda frames, settings, as_of: certificate_rows(
+    lambda frames, settings, as_of: certificate_calls(
         frames[0],
         as_of,
         settings.liftos_confidence_level,
@@ -50,15 +52,18 @@ effect_estimates = stage_asset(
     "effects",
     [[table.schema, table.name] for table in _LICENSED_BY],
     lambda inputs: [inputs.result(table) for table in _LICENSED_BY],
-    lambda frames, settings, _as_of: estimate_effects(
-        frames[0],
-        frames[1],
-        frames[2],
-        frames[3],
-        settings.liftos_confidence_level,
-        settings.liftos_seed,
-        settings.liftos_overlap_min_effective_controls,
-    ),
+    lambda frames, settings, _as_of: [
+        partial(
+            estimate_effects,
+            frames[0],
+            frames[1],
+            frames[2],
+            frames[3],
+            settings.liftos_confidence_level,
+            settings.liftos_seed,
+            settings.liftos_overlap_min_effective_controls,
+        )
+    ],
     ("platform", "treatment_type", "outcome", "method", "estimate", "ci_low", "ci_high", "certificate", "refused"),
     lambda rows: _primary(rows, "estimate"),
 )
@@ -68,7 +73,7 @@ attribution = stage_asset(
     "effects",
     [["causal", "causal_marketing_data"], ["causal", "effect_estimates"]],
     lambda inputs: [inputs.result(CAUSAL_MARKETING_DATA), inputs.result(EFFECT_ESTIMATES)],
-    lambda frames, _settings, _as_of: attribute(*frames),
+    lambda frames, _settings, _as_of: [partial(attribute, *frames)],
     (
         "platform",
         "treatment_type",

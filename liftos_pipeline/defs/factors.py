@@ -1,5 +1,7 @@
 """External factors: FRED series as known at the as-of day."""
 
+from functools import partial
+
 from liftos_pipeline.defs.stage import stage_asset
 from liftos_pipeline.schema.results import EXTERNAL_FACTORS
 from liftos_pipeline.stages.factors import external_factors
@@ -9,6 +11,6 @@ factors = stage_asset(
     "factors",
     [["intermediate", "int_macro__as_known"]],
     lambda inputs: [inputs.frame(f"SELECT * FROM intermediate.int_macro__as_known(DATE '{inputs.as_of}')")],
-    lambda frames, _settings, as_of: external_factors(frames[0], as_of),
+    lambda frames, _settings, as_of: [partial(external_factors, frames[0], as_of)],
     ("factor", "value", "unit", "observation_date", "is_stale"),
 )

@@ -9,7 +9,6 @@ from datetime import date
 import dagster as dg
 import duckdb
 import pandas as pd
-from threadpoolctl import threadpool_limits
 
 from liftos_pipeline import __version__
 from liftos_pipeline.defs.partitions import daily, one_run
@@ -18,6 +17,7 @@ from liftos_pipeline.defs.resources import HomeResource, as_of_days
 from liftos_pipeline.ingest import Home
 from liftos_pipeline.schema import Table
 from liftos_pipeline.settings import Settings
+from liftos_pipeline.stages.lanes import Call, answers
 from liftos_pipeline.warehouse.results import replace_partitions
 
 
@@ -44,7 +44,7 @@ class Inputs:
 
 
 DAYS_AT_ONCE = 5
-"""As-of days that are read together. At most twice as many are held in memory."""
+"""As-of days that are read together. At most twice as many wait in memory to be computed."""
 
 Read = Callable[[Inputs], Sequence[pd.DataFrame]]
 
@@ -54,7 +54,7 @@ def stage_asset(
     group: str,
     deps: Sequence[Sequence[str]],
     read: Read,
-    compute: Callable[[Sequence[pd.DataFrame], Settings, date], pd.DataFrame],
+    calls: Callable[[Sequence[pd.DataFrame], Settings, date], Sequence[Call]],
     shown: tuple[str, ...],
     numbers: Callable[[pd.DataFrame], dict[str, float]] | None = None,
     follow: Callable[[pd.DataFrame, pd.DataFrame, Settings, date], pd.DataFrame] | None = None,
@@ -66,8 +66,9 @@ def stage_asset(
     ----------
     read : callable
         Inputs -> frames, inside a read lock.
-    compute : callable
-        (frames, settings, as-of day) -> rows, outside every lock.
+    calls : callable
+        (frames, settings, as-of day) -> calls whose answers are the day's rows, one below the other; made outside every
+        lock, in other processes if there are many.
     shown : tuple of str
         Columns of the preview.
     numbers : callable, optional
@@ -95,12 +96,13 @@ def stage_asset(
         written: dict[date, pd.DataFrame] = {}
         days = as_of_days(context)
         before = pd.DataFrame() if follow is None else newest_before(opened, table, days[0])
-        with threadpool_limits(1):
-            for as_of, frames in read_by_day(opened, days, read):
-                rows = compute(frames, opened.settings, as_of)
-                if follow is not None:
-                    before = rows = follow(before, rows, opened.settings, as_of)
-                written[as_of] = with_provenance(rows, opened, context.run.run_id)
+        asked = (
+            (as_of, calls(frames, opened.settings, as_of)) for as_of, frames in read_by_day(opened, days, read)
+        )
+        for as_of, rows in answers(asked, len(days)):
+            if follow is not None:
+                before = rows = follow(before, rows, opened.settings, as_of)
+            written[as_of] = with_provenance(rows, opened, context.run.run_id)
         counts = replace_partitions(opened.warehouse, table, written, context.run.run_id)
         for as_of, count in counts.items():
             facts = numbers(written[as_of]) if numbers is not None and count else {}

@@ -1,5 +1,7 @@
 """Treatments: change logs and detected breaks, reconciled."""
 
+from functools import partial
+
 from liftos_pipeline.defs.stage import stage_asset
 from liftos_pipeline.schema.results import CONFOUNDERS, TREATMENTS
 from liftos_pipeline.stages.treatments import identify_treatments, remember_treatments
@@ -17,9 +19,9 @@ treatments = stage_asset(
             "WHERE (source = 'meta' AND stream = 'activities') OR (source = 'google_ads' AND stream = 'change_events')"
         ),
     ],
-    lambda frames, settings, as_of: identify_treatments(
-        frames[0], frames[1], frames[2], as_of, settings.liftos_look_back_days
-    ),
+    lambda frames, settings, as_of: [
+        partial(identify_treatments, frames[0], frames[1], frames[2], as_of, settings.liftos_look_back_days)
+    ],
     ("unit_id", "treatment_type", "started_on", "dose", "evidence", "visibility", "assignment_method"),
     lambda rows: {f"treatments_{name}": float(count) for name, count in rows["evidence"].value_counts().items()},
     lambda before, rows, settings, as_of: remember_treatments(before, rows, as_of, settings.liftos_look_back_days),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import date, timedelta
+from functools import partial
 
 import pandas as pd
 
@@ -18,6 +19,7 @@ from liftos_pipeline.causal.verdicts import COLUMNS, NOT_APPLICABLE
 from liftos_pipeline.errors import LiftosError
 from liftos_pipeline.stages.analysis import data_of, to_panel
 from liftos_pipeline.stages.effects import METHODS, OUTCOMES, method_options
+from liftos_pipeline.stages.lanes import Call
 from liftos_pipeline.stages.memory import remembered
 from liftos_pipeline.stages.roles import AFTER_DAYS, ROLES, WINDOW_DAYS
 
@@ -41,22 +43,45 @@ def certificate_rows(
     n_replays : int
         Placebo treatments of each certificate.
     """
-    answers: list[dict[str, object]] = []
+    calls = certificate_calls(rows, as_of, level, seed, min_effective_controls, n_replays)
+    return pd.concat([call() for call in calls], ignore_index=True)
+
+
+def certificate_calls(
+    rows: pd.DataFrame, as_of: date, level: float, seed: int, min_effective_controls: float, n_replays: int
+) -> list[Call]:
+    """The parts of :func:`certificate_rows`, one for each platform and outcome."""
+    rule = OverlapRule(min_effective_units=min_effective_controls)
+    calls = []
     for platform, roles in ROLES.items():
         until = as_of.replace(day=1) - timedelta(days=WINDOW_DAYS + AFTER_DAYS + roles.maturity_days)
         part = _most_controls(rows, platform, until)
         for outcome in OUTCOMES:
-            rule = OverlapRule(min_effective_units=min_effective_controls)
-            found = _certified(part, outcome, level, seed, rule, n_replays)
-            head = {
-                "platform": platform,
-                "outcome": roles.count if outcome == "count" else roles.value,
-                "treatment_type": part["treatment_type"].iloc[0] if len(part) else None,
-                "windows_until": until,
-                "level": level,
-            }
-            answers.extend({**head, **row} for row in found.to_dict("records"))
-    return pd.DataFrame(answers)
+            calls.append(partial(_answers, platform, part, until, outcome, level, seed, rule, n_replays))
+    return calls
+
+
+def _answers(
+    platform: str,
+    part: pd.DataFrame,
+    until: date,
+    outcome: str,
+    level: float,
+    seed: int,
+    rule: OverlapRule,
+    n_replays: int,
+) -> pd.DataFrame:
+    """Rows of one platform and outcome; as objects, so that rows of others below them change no value."""
+    roles = ROLES[platform]
+    head = {
+        "platform": platform,
+        "outcome": roles.count if outcome == "count" else roles.value,
+        "treatment_type": part["treatment_type"].iloc[0] if len(part) else None,
+        "windows_until": until,
+        "level": level,
+    }
+    found = _certified(part, outcome, level, seed, rule, n_replays)
+    return pd.DataFrame([{**head, **row} for row in found.to_dict("records")], dtype=object)
 
 
 def _most_controls(rows: pd.DataFrame, platform: str, until: date) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from liftos_pipeline.causal.confounders.critical_values import critical_at, p_values
 from liftos_pipeline.causal.confounders.segmentation import Stretches
+from liftos_pipeline.causal.kernels.threads import for_each_block
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -17,6 +18,8 @@ Integers = NDArray[np.int64]
 MAX_SHIFTS = 24
 PERSISTENCES = np.linspace(-0.6, 0.96, 40)
 """At which critical values are laid out."""
+BLOCK = 32
+"""Series that one thread dates before it asks for more."""
 
 
 def dated_together(
@@ -58,14 +61,20 @@ def dated_together(
         return shifts
     critical = critical_at(alpha, stop[chosen] - start[chosen], PERSISTENCES)
     begin = np.searchsorted(shifts.series, [chosen, chosen + 1])
-    counts, parts = [], []
-    for place, series in enumerate(chosen):
-        span = values[series, start[series] : stop[series]]
-        first = shifts.position[begin[0, place] : begin[1, place]] - start[series]
-        found = date_together(span - span.mean(), first, PERSISTENCES, critical[place], min_size, MAX_SHIFTS)
-        parts.append(found)
-        counts.append(len(found[0]))
-    position, size, statistic, persistence = (np.concatenate(column) for column in zip(*parts, strict=True))
+    parts: dict[int, tuple[Integers, Floats, Floats, Floats]] = {}
+
+    def work(begun: int, end: int) -> None:
+        for place, series in enumerate(chosen[begun:end], begun):
+            span = values[series, start[series] : stop[series]]
+            first = shifts.position[begin[0, place] : begin[1, place]] - start[series]
+            parts[place] = date_together(
+                span - span.mean(), first, PERSISTENCES, critical[place], min_size, MAX_SHIFTS
+            )
+
+    for_each_block(work, len(chosen), BLOCK)
+    found = [parts[place] for place in range(len(chosen))]
+    counts = [len(columns[0]) for columns in found]
+    position, size, statistic, persistence = (np.concatenate(column) for column in zip(*found, strict=True))
     series = np.repeat(chosen, counts)
     chance = p_values(statistic, (stop - start)[series], persistence)
     return Stretches(series, start[series], stop[series], start[series] + position, size, statistic, chance)

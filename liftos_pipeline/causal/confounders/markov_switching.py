@@ -5,21 +5,19 @@ Arrays in, arrays out, on all cores. Cleaning and what counts as a regime do not
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
+from liftos_pipeline.causal.kernels.threads import for_each_block
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 MOST_DRAWS = 99
-_CHUNK = 16
-_WORKERS = min(4, os.cpu_count() or 1)
+_BLOCK = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,15 +64,16 @@ def fit_regimes(values: Floats, lengths: Integers) -> Regimes:
     statistic, difference, persistence = np.empty((3, len(values)))
     chance = np.full(values.shape, np.nan)
 
-    def work(row: int) -> None:
-        standard, scale = _standard(values[row, : lengths[row]])
-        own, parameters = np.empty(lengths[row]), np.empty(6)
-        statistic[row], persistence[row] = fit(standard, own, parameters)
-        second_is_rarer = own.mean() <= 0.5
-        chance[row, : lengths[row]] = own if second_is_rarer else 1.0 - own
-        difference[row] = (1.0 if second_is_rarer else -1.0) * scale * parameters[DIFFERENCE]
+    def work(first: int, stop: int) -> None:
+        for row in range(first, stop):
+            standard, scale = _standard(values[row, : lengths[row]])
+            own, parameters = np.empty(lengths[row]), np.empty(6)
+            statistic[row], persistence[row] = fit(standard, own, parameters)
+            second_is_rarer = own.mean() <= 0.5
+            chance[row, : lengths[row]] = own if second_is_rarer else 1.0 - own
+            difference[row] = (1.0 if second_is_rarer else -1.0) * scale * parameters[DIFFERENCE]
 
-    _each(work, len(values))
+    for_each_block(work, len(values), _BLOCK)
     return Regimes(statistic, difference, persistence, chance)
 
 
@@ -104,26 +103,17 @@ def bootstrap_p_values(values: Floats, lengths: Integers, statistic: Floats, alp
     fewest = int(np.ceil(1.0 / alpha - 1e-9)) - 1
     p_value = np.empty(len(values))
 
-    def work(row: int) -> None:
-        standard, _ = _standard(values[row, : lengths[row]])
-        stream = int(np.random.SeedSequence([seed, crc32(standard.tobytes())]).generate_state(1)[0])
-        count, draws = exceedances(standard, statistic[row], most, enough, fewest, stream)
-        p_value[row] = count / draws if draws < most and count else (count + 1.0) / (draws + 1.0)
+    def work(first: int, stop: int) -> None:
+        for row in range(first, stop):
+            standard, _ = _standard(values[row, : lengths[row]])
+            stream = int(np.random.SeedSequence([seed, crc32(standard.tobytes())]).generate_state(1)[0])
+            count, draws = exceedances(standard, statistic[row], most, enough, fewest, stream)
+            p_value[row] = count / draws if draws < most and count else (count + 1.0) / (draws + 1.0)
 
-    _each(work, len(values))
+    for_each_block(work, len(values), _BLOCK)
     return p_value
 
 
 def _standard(series: Floats) -> tuple[Floats, float]:
     scale = float(series.std())
     return (series - series.mean()) / scale, scale
-
-
-def _each(work: Callable[[int], None], n_series: int) -> None:
-    """Call ``work`` for every row, in any order."""
-    if n_series <= _CHUNK:
-        for row in range(n_series):
-            work(row)
-        return
-    with ThreadPoolExecutor(_WORKERS) as workers:
-        list(workers.map(work, range(n_series), chunksize=_CHUNK))

@@ -9,12 +9,16 @@ from numpy.typing import NDArray
 
 from liftos_pipeline.causal.confounders.break_test import sup_lr
 from liftos_pipeline.causal.confounders.critical_values import SERIES_LENGTHS, p_values
+from liftos_pipeline.causal.kernels.threads import for_each_block
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 MIN_LENGTH = SERIES_LENGTHS[0]
 """Shortest stretch that is tested: the shortest that has critical values."""
+
+BLOCK = 256
+"""Stretches that are tested together: their work space of a year stays in the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +54,20 @@ def tested_stretches(values: Floats, series: Integers, start: Integers, stop: In
     if len(series) == 0:
         nothing = np.zeros(0)
         return Stretches(series, start, stop, start, nothing, nothing, nothing)
-    index = np.minimum(start[:, None] + np.arange(lengths.max()), values.shape[1] - 1)
-    result = sup_lr(values[series[:, None], index], lengths)
-    chance = p_values(result.statistic, lengths, result.persistence)
-    return Stretches(series, start, stop, start + result.position, result.size, result.statistic, chance)
+    time = np.arange(lengths.max())
+    statistic, size, persistence = np.empty((3, len(series)))
+    position = np.empty(len(series), dtype=np.int64)
+
+    def work(first: int, last: int) -> None:
+        rows = slice(first, last)
+        index = np.minimum(start[rows, None] + time, values.shape[1] - 1)
+        result = sup_lr(values[series[rows, None], index], lengths[rows])
+        statistic[rows], position[rows] = result.statistic, result.position
+        size[rows], persistence[rows] = result.size, result.persistence
+
+    for_each_block(work, len(series), BLOCK)
+    chance = p_values(statistic, lengths, persistence)
+    return Stretches(series, start, stop, start + position, size, statistic, chance)
 
 
 def segment(
