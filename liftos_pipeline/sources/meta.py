@@ -21,6 +21,7 @@ from liftos_pipeline.sources.columns import Columns, extras, json_text
 from liftos_pipeline.sources.localtime import checked_zone
 from liftos_pipeline.sources.meta_activities import read_activities
 from liftos_pipeline.sources.meta_insights import read_insights
+from liftos_pipeline.sources.meta_studies import read_ad_studies
 from liftos_pipeline.sources.meta_wire import (
     AD_STATUSES,
     ADSET_STATUSES,
@@ -211,6 +212,7 @@ SOURCE = Source(
         Stream("campaigns", raw.META_CAMPAIGNS, "snapshot", 1, _read_campaigns),
         Stream("adsets", raw.META_ADSETS, "snapshot", 1, _read_adsets),
         Stream("ads", raw.META_ADS, "snapshot", 1, _read_ads),
+        Stream("ad_studies", raw.META_AD_STUDIES, "snapshot", 1, read_ad_studies),
     ),
     connect=connect,
     accounts=accounts,
