@@ -9,16 +9,17 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from liftos_pipeline.causal.treatments.adoption_hazard import HazardTest, adoption_hazard
+from liftos_pipeline.causal.treatments.adoption_hazard import HazardTest
 from liftos_pipeline.causal.treatments.assignment import Assignment, Experiment, of_experiment
+from liftos_pipeline.causal.treatments.drawn_starts import drawn_starts
 from liftos_pipeline.errors import LiftosError
 from liftos_pipeline.stages.grid import Grid, to_grid
 from liftos_pipeline.stages.roles import BEFORE_DAYS, ROLES, Roles
 
 ALPHA = 0.01
 """Chance of contradicting an experiment that was drawn by lot."""
-STARTS_PER_COVARIATE = 10
-"""Fewer starts leave no test: the clustered covariance needs them."""
+STARTS_PER_COVARIATE = 5
+"""With fewer starts the test has no level to speak of."""
 MOST_UNKNOWN = 0.1
 """A covariate that is unknown for more of the rows is left out."""
 PANEL_COLUMNS = (
@@ -112,16 +113,16 @@ def _tested(trial: _Trial, starts: pd.DataFrame, panel: pd.DataFrame) -> HazardT
     roles = ROLES[trial.platform]
     names = tuple(dict.fromkeys(n for n in (roles.count, roles.volume, roles.quality) if n is not None))
     grid = to_grid(panel[panel["unit_id"].isin(trial.treated | trial.control)], trial.platform, names)
-    unit, day, stratum, adopts = _at_risk(trial, starts, grid)
+    unit, day, stratum, starts_now = _at_risk(trial, starts, grid)
     x = _covariates(grid, roles, unit, day)
     x = x[:, np.isnan(x).sum(axis=0) <= MOST_UNKNOWN * len(x)]
     known = np.isfinite(x).all(axis=1)
     x = x[known]
     x = x[:, np.ptp(x, axis=0) > 0] if len(x) else x
-    if x.shape[1] == 0 or adopts[known].sum() < STARTS_PER_COVARIATE * x.shape[1]:
+    if x.shape[1] == 0 or starts_now[known].sum() < STARTS_PER_COVARIATE * x.shape[1]:
         return None
     try:
-        return adoption_hazard(x, stratum[known], unit[known], adopts[known], ALPHA)
+        return drawn_starts(x, stratum[known], starts_now[known], ALPHA)
     except LiftosError:
         return None
 
@@ -145,8 +146,8 @@ def _at_risk(
         days = np.unique(begun[inside])
         unit, place = np.nonzero(begun[:, None] >= days)
         rows.append((unit, days[place], days[place] + number * n_days, begun[unit] == days[place]))
-    unit, day, stratum, adopts = (np.concatenate(parts) for parts in zip(*rows, strict=True))
-    return unit, day, stratum, adopts
+    unit, day, stratum, starts_now = (np.concatenate(parts) for parts in zip(*rows, strict=True))
+    return unit, day, stratum, starts_now
 
 
 def _covariates(grid: Grid, roles: Roles, unit: np.ndarray, day: np.ndarray) -> np.ndarray:

@@ -60,7 +60,7 @@ def of_experiment(experiment: Experiment, hazard: HazardTest | None) -> Assignme
     if hazard is None:
         return _declared(experiment, f"{named}; too few starts to test it by")
     told = (
-        f"{named}; joint Wald test of {hazard.wald.n_restrictions} covariates on the hazard p = {hazard.wald.p_value:.2g}, "
+        f"{named}; joint test of {hazard.wald.n_restrictions} covariates on the hazard p = {hazard.wald.p_value:.2g}, "
         f"{hazard.n_adopters} adopters, power {hazard.power:.2f} at {hazard.gamma:g} a standard deviation"
     )
     if hazard.wald.p_value <= hazard.alpha:
