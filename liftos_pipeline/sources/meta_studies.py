@@ -20,8 +20,7 @@ _STUDY = ("id", "name", "type", "start_time", "end_time")
 _CELL = ("id", "name", "treatment_percentage", "control_percentage", "geo_locations")
 _MOST_CELLS, _MOST_CAMPAIGNS = 100, 5000
 _FIELDS = (
-    f"{','.join(_STUDY)},cells.limit({_MOST_CELLS})"
-    f"{{{','.join(_CELL)},campaigns.limit({_MOST_CAMPAIGNS}){{id}}}}"
+    f"{','.join(_STUDY)},cells.limit({_MOST_CELLS}){{{','.join(_CELL)},campaigns.limit({_MOST_CAMPAIGNS}){{id}}}}"
 )
 
 

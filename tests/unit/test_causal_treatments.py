@@ -125,7 +125,12 @@ def hazard(p_value: float, power: float) -> HazardTest:
     ("test", "method", "probability", "told"),
     [
         (hazard(0.4, 0.9), "randomized", 0.5, "power 0.90 at 0.2"),
-        (hazard(0.4, 0.7), "randomized", 0.5, "power 0.70 at 0.2 a standard deviation: not contradicted, too little"),
+        (
+            hazard(0.4, 0.7),
+            "randomized",
+            0.5,
+            "power 0.70 at 0.2 a standard deviation: not contradicted, too little",
+        ),
         (hazard(0.06, 0.9), "randomized", 0.5, "p = 0.06"),
         (hazard(0.05, 0.9), "observational", None, "adoption follows covariates"),
         (hazard(0.01, 0.1), "observational", None, "adoption follows covariates"),

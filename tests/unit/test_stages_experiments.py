@@ -29,7 +29,14 @@ ARM = {
 
 def arms(treated: dict[str, object] | None = None, **both: object) -> pd.DataFrame:
     """A treated arm with changes of its own, and a control arm with campaign b; changes of both."""
-    control = {**ARM, "arm_id": "2", "is_control": True, "traffic_split_pct": 60.0, "unit_ids": ["meta:1:b"], **both}
+    control = {
+        **ARM,
+        "arm_id": "2",
+        "is_control": True,
+        "traffic_split_pct": 60.0,
+        "unit_ids": ["meta:1:b"],
+        **both,
+    }
     return pd.DataFrame([{**ARM, **both, **(treated or {})}, control])
 
 

@@ -65,7 +65,9 @@ def of_experiment(experiment: Experiment, hazard: HazardTest | None) -> Assignme
     )
     if hazard.wald.p_value <= hazard.alpha:
         return Assignment("observational", None, None, f"{told}: adoption follows covariates")
-    return _declared(experiment, told if hazard.is_silent else f"{told}: not contradicted, too little power to confirm")
+    return _declared(
+        experiment, told if hazard.is_silent else f"{told}: not contradicted, too little power to confirm"
+    )
 
 
 def _declared(experiment: Experiment, told: str) -> Assignment:
