@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from liftos_pipeline.platforms.wire import Request
 from liftos_pipeline.simulator.ads import AdsPanel
-from liftos_pipeline.simulator.experiments import DeclaredExperiment, declared_experiments
+from liftos_pipeline.simulator.experiments import DeclaredExperiment, rollout
 
 
 def experiments(request: Request, panel: AdsPanel, units: list[int]) -> Iterable[dict[str, object]]:
@@ -39,6 +39,6 @@ def arms(request: Request, panel: AdsPanel, units: list[int]) -> Iterable[dict[s
 def _own(request: Request, panel: AdsPanel, units: list[int]) -> Iterable[tuple[str, int, DeclaredExperiment]]:
     """Account, experiment id and experiment."""
     account = str(panel.account_ids[units[0]]) if units else ""
-    found = declared_experiments(request.world, "google_ads", request.last_day, account) if units else []
-    for place, entry in enumerate(found):
-        yield account, int(account) % 100_000_000 + place, entry
+    entry = rollout(request.world, "google_ads", request.last_day, account)
+    if entry is not None:
+        yield account, int(account) % 100_000_000, entry

@@ -6,7 +6,7 @@ import numpy as np
 
 from liftos_pipeline.platforms.wire import Request, midnight, texts
 from liftos_pipeline.simulator.ads import AdsPanel
-from liftos_pipeline.simulator.experiments import DeclaredExperiment, declared_experiments
+from liftos_pipeline.simulator.experiments import DeclaredExperiment, region_lot, rollout
 
 _STUDY_ID = 6_120_000_000_000
 _TYPES = {"campaign": "SPLIT_TEST", "geo": "GEO_LIFT"}
@@ -14,15 +14,14 @@ _TYPES = {"campaign": "SPLIT_TEST", "geo": "GEO_LIFT"}
 
 def studies(request: Request, panel: AdsPanel, units: np.ndarray) -> list[str]:
     """Studies that an account takes part in; every account of a study sees all of its campaigns."""
-    account = str(panel.account_ids[units[0]])
-    found = declared_experiments(request.world, "meta", request.last_day)
-    mine = [
-        entry
-        for entry in found
-        if np.isin(panel.campaign_ids[units], np.concatenate([entry.treated, entry.control])).any()
-        or (entry.unit == "geo" and account == request.world.accounts()["meta"][0])
-    ]
-    return texts(_study(request, entry) for entry in mine)
+    found = []
+    drawn = rollout(request.world, "meta", request.last_day)
+    if drawn is not None and np.isin(panel.campaign_ids[units], [*drawn.treated, *drawn.control]).any():
+        found.append(drawn)
+    regions = region_lot(request.world, request.last_day)
+    if regions is not None and panel.account_ids[units[0]] == request.world.accounts()["meta"][0]:
+        found.append(regions)
+    return texts(_study(request, entry) for entry in found)
 
 
 def _study(request: Request, entry: DeclaredExperiment) -> dict[str, object]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from liftos_pipeline.schema import AD_PLATFORMS
 from liftos_pipeline.simulator.adoption import RANDOMIZED
 
 if TYPE_CHECKING:
@@ -34,37 +33,37 @@ class DeclaredExperiment:
         return round(100 * len(self.treated) / max(len(self.treated) + len(self.control), 1))
 
 
-def declared_experiments(
-    world: World, platform: str, day: int, account: str | None = None
-) -> list[DeclaredExperiment]:
-    """Experiments of one platform that have begun by the end of a day.
+def rollout(world: World, platform: str, day: int, account: str | None = None) -> DeclaredExperiment | None:
+    """The randomised campaigns of an ad platform, or of one account of it, once they may have begun to change.
 
-    The randomised campaigns of a world are a staged rollout: nobody has changed anything at first, and who has by the end
-    of the day is in the treated arm. Regions are drawn once.
+    Nobody has changed anything at first; who has by the end of the day is in the treated arm.
 
     Parameters
     ----------
     day : int
         Index from the world's start; what comes later does not show.
-    account : str, optional
-        Campaigns of this account only.
     """
-    found = []
-    scenario = world.scenario
-    if platform in AD_PLATFORMS and scenario.assignment is not None and day >= scenario.first_adoption_day:
-        panel = world.ads(platform)
-        is_member = panel.method == RANDOMIZED
-        if account is not None:
-            is_member &= panel.account_ids == account
-        first = np.min([np.where(days < 0, world.n_days, days) for days in panel.starts.values()], axis=0)
-        arms = (panel.campaign_ids[is_member & (first <= day)], panel.campaign_ids[is_member & (first > day)])
-        if is_member.any():
-            found.append(
-                DeclaredExperiment("Staged rollout", "campaign", scenario.first_adoption_day, None, *arms)
-            )
-    geo, rule = world.geo, scenario.geo_experiment
-    if platform == "meta" and geo is not None and rule is not None and day >= rule.start_day:
-        if account in (None, world.accounts()["meta"][0]):
-            arms = (geo.geo_ids[geo.is_treated], geo.geo_ids[~geo.is_treated])
-            found.append(DeclaredExperiment("Regions by lot", "geo", rule.start_day, rule.stop_day, *arms))
-    return found
+    scenario, panel = world.scenario, world.ads(platform)
+    is_member = panel.method == RANDOMIZED
+    if account is not None:
+        is_member &= panel.account_ids == account
+    if day < scenario.first_adoption_day or not is_member.any():
+        return None
+    first = np.min([np.where(days < 0, world.n_days, days) for days in panel.starts.values()], axis=0)
+    return DeclaredExperiment(
+        "Staged rollout",
+        "campaign",
+        scenario.first_adoption_day,
+        None,
+        treated=panel.campaign_ids[is_member & (first <= day)],
+        control=panel.campaign_ids[is_member & (first > day)],
+    )
+
+
+def region_lot(world: World, day: int) -> DeclaredExperiment | None:
+    """The regions, drawn once, from the first day of their experiment on; Meta's first account runs it."""
+    geo, rule = world.geo, world.scenario.geo_experiment
+    if geo is None or rule is None or day < rule.start_day:
+        return None
+    treated, control = geo.geo_ids[geo.is_treated], geo.geo_ids[~geo.is_treated]
+    return DeclaredExperiment("Regions by lot", "geo", rule.start_day, rule.stop_day, treated, control)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -27,7 +27,7 @@ _FIELDS = (
 def read_ad_studies(query: Query) -> pa.Table:
     """Cells of all studies as they stand; a study that ends at midnight ends with the day before."""
     pull = query.pull
-    params = {"fields": _FIELDS, "limit": 100}
+    params: Mapping[str, str | int] = {"fields": _FIELDS, "limit": 100}
     for _ in pull.walk(f"act_{query.account_id}/ad_studies", params, next_link):
         continue
     of_study = [_whole(pull, study.get("cells"), "cells", place) for place, study in enumerate(pull.rows)]

@@ -10,6 +10,8 @@ import pytest
 from liftos_pipeline.schema import RAW_TABLES, RESULT_TABLES
 from tests.pipeline.conftest import FIRST, LAST
 
+EXPERIMENTS = ("raw.meta_ad_studies", "raw.google_ads_experiments", "raw.google_ads_experiment_arms")
+"""What a world without experiments has no rows of."""
 MARTS = ("mart.marketing_panel", "mart.ad_performance_daily", "mart.subscriber_survival")
 
 
@@ -20,7 +22,16 @@ def public(quiet_home: Path) -> duckdb.DuckDBPyConnection:
 
 @pytest.mark.parametrize("name", [*(t.full_name for t in (*RAW_TABLES, *RESULT_TABLES)), *MARTS, "raw.api_page"])
 def test_every_table_of_the_journey_has_rows(public: duckdb.DuckDBPyConnection, name: str) -> None:
-    assert public.execute(f"SELECT count(*) > 0 FROM {name}").fetchall() == [(True,)]
+    assert public.execute(f"SELECT count(*) > 0 FROM {name}").fetchall() == [(name not in EXPERIMENTS,)]
+
+
+def test_a_world_without_experiments_was_asked_for_them(public: duckdb.DuckDBPyConnection) -> None:
+    asked = public.execute(
+        "SELECT DISTINCT stream FROM ops.load_receipt WHERE stream IN ('ad_studies', 'experiments', 'experiment_arms') "
+        "AND rows_in = 0 ORDER BY 1"
+    ).fetchall()
+    assert asked == [("ad_studies",), ("experiment_arms",), ("experiments",)]
+    assert public.execute("SELECT count(*) FROM mart.experiments").fetchall() == [(0,)]
 
 
 def test_the_public_database_holds_no_page_bodies(public: duckdb.DuckDBPyConnection) -> None:

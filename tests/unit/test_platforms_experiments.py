@@ -44,7 +44,7 @@ def pull(scenario: str, name: str, stream: str, clock: datetime = CLOCK) -> list
 def drawn(world: World, platform: str, day: int) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
     """By account the randomised campaigns that have, and that have not, changed anything by a day."""
     panel = world.ads(platform)
-    started = np.any([(0 <= begun) & (begun <= day) for begun in panel.starts.values()], axis=0)
+    started = np.any([(begun >= 0) & (begun <= day) for begun in panel.starts.values()], axis=0)
     arms: tuple[dict[str, set[str]], dict[str, set[str]]] = ({}, {})
     for account, campaign, method, is_on in zip(
         panel.account_ids, panel.campaign_ids, panel.method, started, strict=True
