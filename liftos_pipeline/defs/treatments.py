@@ -33,7 +33,7 @@ treatments = stage_asset(
         ["intermediate", "int_changes__as_of"],
         ["intermediate", "int_days__visible"],
         ["mart", "experiments_as_of"],
-        ["mart", "marketing_panel_as_of"],
+        ["mart", "marketing_panel"],
         ["causal", "confounders"],
     ],
     _read,
