@@ -13,6 +13,7 @@ import orjson
 
 from liftos_pipeline.platforms.delivery import child_id, children
 from liftos_pipeline.platforms.meta_insights import AD, ADSET, CREATIVE, FIELDS, insights
+from liftos_pipeline.platforms.meta_regions import regions
 from liftos_pipeline.platforms.meta_studies import studies
 from liftos_pipeline.platforms.wire import (
     SIMULATED,
@@ -30,7 +31,7 @@ from liftos_pipeline.simulator.ads import AdsPanel
 
 _PAGE_ROWS = 25
 _LARGEST_PAGE = 5000
-_ALWAYS_SENT = {"id", "date_start", "date_stop"}
+_ALWAYS_SENT = {"id", "date_start", "date_stop", "region"}
 _NESTED = re.compile(r"(?:\.limit\(\d+\))?\{[^{}]*\}")
 _ACTIVITY_DAYS = 7
 """Without ``since`` the change log answers for one week."""
@@ -116,8 +117,9 @@ def _paged(request: Request, rows: Sequence[str]) -> Response:
 
 def _insights(request: Request, panel: AdsPanel, units: np.ndarray) -> list[str]:
     level = request.query.get("level", "account")
-    if level not in ("campaign", "ad"):
-        raise _refuse("(#100) level must be one of: campaign, ad", 100)
+    by_region = request.query.get("breakdowns") == "region"
+    if level not in (("account",) if by_region else ("campaign", "ad")):
+        raise _refuse("(#100) level must be one of: campaign, ad; by region: account", 100)
     if request.query.get("time_increment") != "1":
         raise _refuse("(#100) time_increment must be 1", 100)
     try:
@@ -127,6 +129,8 @@ def _insights(request: Request, panel: AdsPanel, units: np.ndarray) -> list[str]
         raise _refuse('(#100) param time_range must be {"since":"YYYY-MM-DD","until":"YYYY-MM-DD"}', 100) from None
     if since > until:
         raise _refuse("(#100) param time_range: since must not be after until", 100)
+    if by_region:
+        return regions(request, panel, units, since, until)
     return insights(request, panel, units, since, until, level)
 
 

@@ -46,6 +46,19 @@ META_INSIGHTS_DAILY = fact(
     ("quality_ranking", "VARCHAR", "Quality ranking as sent."),
     day="date_day",
 )
+META_INSIGHTS_GEO_DAILY = fact(
+    "meta_insights_geo_daily",
+    ("geo_type", "geo_id", "date_day"),
+    "Meta delivery of an account per region and day: additive metrics only.",
+    ("geo_type", "VARCHAR", "region.", False),
+    ("geo_id", "VARCHAR", "Region as the platform names it.", False),
+    _DAY,
+    ("currency_code", "VARCHAR", "ISO 4217.", False),
+    ("spend", _MONEY, "Spend, major units.", False),
+    ("impressions", "BIGINT", "Impressions.", False),
+    ("link_clicks", "BIGINT", "Clicks on links; NULL not sent."),
+    day="date_day",
+)
 META_ACTIVITIES = fact(
     "meta_activities",
     ("activity_key",),
@@ -335,6 +348,7 @@ FRED_OBSERVATIONS = fact(
 RAW_TABLES: tuple[Table, ...] = (
     META_ACCOUNT,
     META_INSIGHTS_DAILY,
+    META_INSIGHTS_GEO_DAILY,
     META_ACTIVITIES,
     META_CAMPAIGNS,
     META_ADSETS,

@@ -21,6 +21,7 @@ from liftos_pipeline.sources.columns import Columns, extras, json_text
 from liftos_pipeline.sources.localtime import checked_zone
 from liftos_pipeline.sources.meta_activities import read_activities
 from liftos_pipeline.sources.meta_insights import read_insights
+from liftos_pipeline.sources.meta_regions import read_regions
 from liftos_pipeline.sources.meta_studies import read_ad_studies
 from liftos_pipeline.sources.meta_wire import (
     AD_STATUSES,
@@ -205,6 +206,15 @@ SOURCE = Source(
             "window",
             28,
             read_insights,
+            max_days=90,
+            reaches_back_days=1123,
+        ),
+        Stream(
+            "insights_geo_daily",
+            raw.META_INSIGHTS_GEO_DAILY,
+            "window",
+            28,
+            read_regions,
             max_days=90,
             reaches_back_days=1123,
         ),
