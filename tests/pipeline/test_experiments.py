@@ -1,4 +1,5 @@
-"""Declared experiments from the platforms' pages to the assignment of treatments, in a world a third of which is drawn."""
+"""Declared experiments from the platforms' pages to the assignment of treatments, in a world a third of which is drawn;
+beside them, in the same home, the regions of another world."""
 
 from __future__ import annotations
 
@@ -6,27 +7,33 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import dagster as dg
+import numpy as np
 import pandas as pd
 import pytest
 
 from liftos_pipeline.ingest import Home, open_home, pull_stream
+from liftos_pipeline.platforms.app import world_at
 from liftos_pipeline.settings import load_settings
-from liftos_pipeline.sources import SOURCES
+from liftos_pipeline.simulator.scenario import scenario_named
 from tests.pipeline.homes import environment
 
 FIRST, LAST = date(2026, 3, 31), date(2026, 5, 30)
 ROOT = Path(__file__).parents[2]
+READ = {
+    "meta": ("account", "insights_daily", "activities", "adsets", "ads", "campaigns", "ad_studies"),
+    "google_ads": ("customer", "daily", "change_events", "experiments", "experiment_arms"),
+}
+DECLARING = ("campaigns", "ad_studies", "experiments", "experiment_arms")
 BUILT = ("+experiments", "+int_changes__as_of", "+marketing_panel_as_of")
-NEEDS_THE_PANEL = "assert_totals_are_conserved"
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    """Both ad platforms as of two days, the models that the stage reads, and the stage itself as Dagster runs it."""
+    """Both ad platforms, experiments as of two days; the models that the stage reads; the stage as Dagster runs it."""
     folder = tmp_path_factory.mktemp("drawn")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "environ", environment(folder, LIFTOS_SCENARIO="small_mixed_assignment"))
@@ -34,18 +41,18 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
         from liftos_pipeline.defs.treatments import treatments
 
         home = open_home(load_settings())
-        for name in ("meta", "google_ads"):
-            for stream in SOURCES[name].streams:
-                pull_stream(home, name, stream.name, [FIRST, LAST], "test")
+        for name, streams in READ.items():
+            for stream in streams:
+                pull_stream(home, name, stream, [FIRST, LAST] if stream in DECLARING else [LAST], "test")
+        beside = open_home(load_settings().model_copy(update={"liftos_scenario": "small_geo_experiment"}))
+        pull_stream(beside, "meta", "insights_geo_daily", [LAST], "test")
         made = {"DBT_TARGET_PATH": str(folder / "dbt"), "DBT_LOG_PATH": str(folder / "dbt")}
         command = [
             str(Path(sys.executable).parent / "liftos-dbt"),
             "--quiet",
-            "build",
+            "run",
             "--select",
             *BUILT,
-            "--exclude",
-            NEEDS_THE_PANEL,
         ]
         subprocess.run(command, cwd=ROOT / "dbt_models", env={**os.environ, **made}, check=True)
         done = dg.materialize([treatments], partition_key=LAST.isoformat(), resources={"home": HomeResource()})
@@ -103,3 +110,21 @@ def test_the_view_is_the_newest_day(home: Home) -> None:
     either = "SELECT * FROM mart.experiments ORDER BY platform, experiment_id, arm_id"
     newest = f"SELECT * FROM mart.experiments_as_of(DATE '{LAST}') ORDER BY platform, experiment_id, arm_id"
     pd.testing.assert_frame_equal(rows(home, either), rows(home, newest))
+
+
+def test_regions_are_rows_of_the_panel_beside_the_campaigns(home: Home) -> None:
+    panel = rows(home, f"SELECT * FROM mart.marketing_panel_as_of(DATE '{LAST}', 120)")
+    geo = world_at(scenario_named("small_geo_experiment"), 0, datetime(2026, 5, 31, tzinfo=UTC)).geo
+    assert geo is not None
+    found = panel[panel["unit_type"] == "geo"]
+    account = home.world(LAST).accounts()["meta"][0]
+    wide = found.pivot(index="date_day", columns="unit_id", values="spend").astype(float)
+    np.testing.assert_allclose(wide[[f"meta:{account}:{name}" for name in geo.geo_ids]], geo.spend[30:150])
+    assert found["impressions"].notna().all() and found["is_observed"].all() and not found["is_zero_filled"].any()
+    unknown = ["clicks", "conversions_reported", "orders", "email_sends", "n_budget_changes", "budget_in_force"]
+    assert found[unknown].isna().all(axis=None)
+    campaigns = panel[panel["unit_type"] == "campaign"]
+    assert len(campaigns) == 48 * 120 and campaigns["spend"].notna().all()
+    assert float(campaigns["spend"].sum()) == pytest.approx(
+        sum(home.world(LAST).ads(name).spend[30:150].sum() for name in READ)
+    )

@@ -1,4 +1,5 @@
-"""Declared experiments on the wire: what the platforms list is who was drawn, and what had happened by the clock."""
+"""Declared experiments on the wire: what the platforms list is who was drawn, and what had happened by the clock; and
+what Meta reports by region."""
 
 from __future__ import annotations
 
@@ -27,14 +28,14 @@ def world_of(scenario: str) -> World:
     return world_at(scenario_named(scenario), SEED, CLOCK)
 
 
-def pull(scenario: str, name: str, stream: str, clock: datetime = CLOCK) -> list[dict]:
+def pull(scenario: str, name: str, stream: str, clock: datetime = CLOCK, days: int = 1) -> list[dict]:
     named = scenario_named(scenario)
     settings = Settings().as_simulated(world_of(scenario).accounts(), SIMULATED_ORIGIN)
     transport = httpx.WSGITransport(simulated_app(named, SEED))
     connection = SOURCES[name].connect(settings, clock=clock, transport=transport, hash_key=HASH_KEY)
     day = clock.date() - timedelta(days=1)
     windows = [
-        SOURCES[name].stream(stream).fetch(connection, account, day, day, clock)
+        SOURCES[name].stream(stream).fetch(connection, account, day - timedelta(days=days - 1), day, clock)
         for account in SOURCES[name].accounts(settings, connection)
     ]
     connection.close()
@@ -116,3 +117,21 @@ def test_regions_are_one_study_with_its_last_day() -> None:
 def test_what_has_not_begun_is_not_listed(scenario: str, clock: datetime) -> None:
     streams = [("meta", "ad_studies"), ("google_ads", "experiments"), ("google_ads", "experiment_arms")]
     assert [pull(scenario, name, stream, clock) for name, stream in streams] == [[], [], []]
+
+
+def test_regions_are_reported_by_the_one_account_that_buys_them() -> None:
+    world = world_of(GEO)
+    assert world.geo is not None
+    rows = pull(GEO, "meta", "insights_geo_daily", days=30)
+    assert {row["account_id"] for row in rows} == {world.accounts()["meta"][0]}
+    assert len(world.accounts()["meta"]) == 2
+    found = {(row["date_day"], row["geo_id"]): row for row in rows}
+    for day in range(DAY - 29, DAY + 1):
+        for place, name in enumerate(world.geo.geo_ids):
+            row = found.pop((date(2026, 1, 1) + timedelta(days=day), str(name)))
+            assert float(row["spend"]) == world.geo.spend[day, place]
+            assert abs(row["impressions"] - 100 * world.geo.spend[day, place]) <= 0.5
+            assert (row["geo_type"], row["currency_code"]) == ("region", "USD")
+            assert (row["link_clicks"], row["extra"]) == (None, None)
+    assert found == {}
+    assert pull(PLAIN, "meta", "insights_geo_daily", days=30) == []

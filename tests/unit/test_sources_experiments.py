@@ -1,14 +1,15 @@
-"""Experiments as the platforms send them: nested edges, absent members, local days."""
+"""Experiments as the platforms send them, and Meta's regions: nested edges, absent members, local days."""
 
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 
 import pytest
 
 from liftos_pipeline.errors import MalformedPage
 from liftos_pipeline.sources import SOURCES
-from tests.replies import LAST, META_ACCOUNT, NOW, Platform, Reply, connect
+from tests.replies import FIRST, LAST, META_ACCOUNT, NOW, Platform, Reply, connect
 from tests.unit.test_sources_google_ads import fetch, google
 
 CELL = {"id": "21", "name": "A", "treatment_percentage": 50, "campaigns": {"data": [{"id": "8"}, {"id": "7"}]}}
@@ -119,3 +120,43 @@ def test_google_experiments_have_days_or_are_open() -> None:
 def test_arms_that_cannot_be_read_are_refused(arm: dict, told: str) -> None:
     with pytest.raises(MalformedPage, match=told):
         fetch("experiment_arms", google({"experiment_arm": [{"experimentArm": arm}]}))
+
+
+REGION = {
+    "account_id": "1001",
+    "region": "Ohio",
+    "date_start": "2026-03-02",
+    "date_stop": "2026-03-02",
+    "spend": "14.35",
+    "impressions": "1000",
+    "inline_link_clicks": "30",
+}
+
+
+def regions(*rows: dict) -> tuple[list[dict], Platform]:
+    platform = Platform(lambda asked: Reply({"data": rows}) if asked.path.endswith("insights") else META_ACCOUNT)
+    stream = SOURCES["meta"].stream("insights_geo_daily")
+    return stream.fetch(connect("meta", platform), "1001", FIRST, LAST, NOW).rows.to_pylist(), platform
+
+
+def test_regions_are_asked_of_the_account_and_keep_what_adds_up() -> None:
+    (row,), platform = regions(REGION)
+    assert (row["geo_type"], row["geo_id"], row["date_day"]) == ("region", "Ohio", date(2026, 3, 2))
+    assert (row["spend"], row["impressions"], row["link_clicks"]) == (Decimal("14.35"), 1000, 30)
+    assert (row["currency_code"], row["extra"]) == ("USD", None)
+    asked = next(entry.query for entry in platform.asked if entry.path.endswith("insights"))
+    assert (asked["level"], asked["breakdowns"], asked["time_increment"]) == ("account", "region", "1")
+    assert asked["time_range"] == '{"since":"2026-03-01","until":"2026-03-10"}'
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"region": None}, "a value in region"),
+        ({"date_stop": "2026-03-03"}, "the same day as date_start"),
+        ({"spend": "-1"}, "at least 0"),
+    ],
+)
+def test_regions_that_cannot_be_read_are_refused(changed: dict, told: str) -> None:
+    with pytest.raises(MalformedPage, match=told):
+        regions({**REGION, **changed})
