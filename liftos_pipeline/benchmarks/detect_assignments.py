@@ -92,7 +92,8 @@ def _world(seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
             declaration = Declared(_false_experiment(platform, units[members], world.start), declared.panel)
             methods = {a.method for a in declared_assignments(logged, declaration, as_of).values()}
             false.append({"size": size, "is_contradicted": "randomized" not in methods})
-    return rows.assign(is_right=rows["assignment_method"] == rows["truth"]), pd.DataFrame(false)
+    rows["is_right"] = rows["assignment_method"] == rows["truth"]
+    return rows[["platform", "truth", "is_right"]], pd.DataFrame(false)
 
 
 def _false_experiment(platform: str, units: np.ndarray, start: date) -> pd.DataFrame:

@@ -143,6 +143,15 @@ def test_an_experiment_whose_big_campaigns_start_first_was_not_drawn(by_spend: b
     assert {"60 adopters" in assignment.test for assignment in found.values()} == {True}
 
 
+def test_what_a_start_does_to_spend_is_not_held_against_the_lot() -> None:
+    declared, begun, panel = campaigns(60, False, "budget_change")
+    since = panel["date_day"] >= panel["unit_id"].map(begun.set_index("unit")["day"])
+    raised = panel.assign(spend=panel["spend"] * np.where(since, 20.0, 1.0))
+    found = declared_assignments(begun, Declared(declared, raised), AS_OF)
+    assert {assignment.method for assignment in found.values()} == {"randomized"}
+    assert {"60 adopters" in assignment.test for assignment in found.values()} == {True}
+
+
 def test_days_before_the_panel_can_tell_are_not_tested() -> None:
     """Starts within 28 days of the panel's first day have no covariates before them."""
     declared, begun, panel = campaigns(60, True, "budget_change")
