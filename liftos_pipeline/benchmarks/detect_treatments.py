@@ -1,7 +1,8 @@
 """How well the table of treatments knows the simulated history: each world through the platforms, dbt and the stages.
 
 A world is a home of ``small_rollout`` as of its 180th day. A treatment of the truth is found if a row of its unit and type
-that stands starts on its day; a row is right if it stands for a treatment of the truth, breaks within three days.
+that stands starts on its day; a row is right if it stands for a treatment of the truth, breaks within three days. How
+treatments were assigned is asked in ``detect_assignments``.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from liftos_pipeline.ingest import Home, open_home, pull_stream
 from liftos_pipeline.settings import Settings
 from liftos_pipeline.sources import SOURCES
 from liftos_pipeline.stages.confounders import PANEL_COLUMNS, find_confounders
+from liftos_pipeline.stages.experiments import PANEL_COLUMNS as TESTED_COLUMNS
+from liftos_pipeline.stages.experiments import Declared
 from liftos_pipeline.stages.treatments import identify_treatments
 
 DETECTOR = "treatments"
@@ -47,23 +50,23 @@ def cells(draws: int) -> Iterator[Cell]:
     table = pd.concat([found.assign(world=number) for number, (found, _) in enumerate(worlds)])
     rows = table[table["standing"] == CURRENT]
     truth = pd.concat([known.assign(world=number) for number, (_, known) in enumerate(worlds)])
-    yield _share("precision", "at least", 0.95, rows, "is_right")
-    yield _share("recall", "at least", 0.95, truth, "is_found")
+    yield share("precision", "at least", 0.95, rows, "is_right")
+    yield share("recall", "at least", 0.95, truth, "is_found")
     for platform, part in truth.groupby("platform"):
-        yield _share(f"recall, {platform}", "at least", 0.95, part, "is_found")
+        yield share(f"recall, {platform}", "at least", 0.95, part, "is_found")
     for platform, part in rows.groupby("platform"):
-        yield _share(f"precision, {platform}", "at least", 0.95, part, "is_right")
+        yield share(f"precision, {platform}", "at least", 0.95, part, "is_right")
     unexplained = table[table["standing"] == UNEXPLAINED]
-    yield _share("breaks that the log does not explain, real", "shown", math.nan, unexplained, "is_right")
+    yield share("breaks that the log does not explain, real", "shown", math.nan, unexplained, "is_right")
     steps = truth[truth["platform"].ne("klaviyo") & truth["treatment_type"].eq("budget_change")]
-    yield _share("logged steps of any size also seen", "shown", math.nan, steps, "is_seen")
+    yield share("logged steps of any size also seen", "shown", math.nan, steps, "is_seen")
     due = rows[rows["visibility"].isin(["seen", "unseen"]) & rows["is_large"]]
-    yield _share(
+    yield share(
         "large logged steps called unseen", "at most", 0.05, due.assign(u=due["visibility"] == "unseen"), "u"
     )
 
 
-def _share(
+def share(
     name: str, sense: Literal["at most", "at least", "shown"], asked: float, rows: pd.DataFrame, column: str
 ) -> Cell:
     """Mean of a column; its error is clustered by world, and never below that of as many independent draws."""
@@ -96,6 +99,19 @@ def _world(seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def _treatments(home: Home, as_of: date) -> pd.DataFrame:
+    fill(home, as_of)
+    changes, log_days, declared = logs(home, as_of)
+    columns = ", ".join(PANEL_COLUMNS)
+    with home.warehouse.read() as connection:
+        panel = connection.execute(
+            f"SELECT {columns} FROM mart.marketing_panel_as_of(DATE '{as_of}', {N_DAYS})"
+        ).df()
+    confounders = find_confounders(panel, pd.DataFrame(), as_of, home.settings.liftos_seed)
+    return identify_treatments(changes, confounders, log_days, as_of, N_DAYS, declared)
+
+
+def fill(home: Home, as_of: date) -> None:
+    """Pull every stream and build the dbt models."""
     for name in home.settings.platforms():
         for stream in SOURCES[name].streams:
             pull_stream(home, name, stream.name, [as_of], "bench")
@@ -111,18 +127,20 @@ def _treatments(home: Home, as_of: date) -> pd.DataFrame:
         },
         check=True,
     )
-    columns = ", ".join(PANEL_COLUMNS)
+
+
+def logs(home: Home, as_of: date) -> tuple[pd.DataFrame, pd.DataFrame, Declared]:
+    """Logged changes, days whose log was pulled, and what was declared."""
+    queries = (
+        f"SELECT * FROM intermediate.int_changes__as_of(DATE '{as_of}')",
+        f"SELECT source AS platform, account_id, date_day FROM intermediate.int_days__visible(DATE '{as_of}', {N_DAYS}) "
+        "WHERE stream IN ('activities', 'change_events')",
+        f"SELECT * FROM mart.experiments_as_of(DATE '{as_of}')",
+        f"SELECT {', '.join(TESTED_COLUMNS)} FROM mart.marketing_panel_as_of(DATE '{as_of}', {N_DAYS})",
+    )
     with home.warehouse.read() as connection:
-        panel = connection.execute(
-            f"SELECT {columns} FROM mart.marketing_panel_as_of(DATE '{as_of}', {N_DAYS})"
-        ).df()
-        changes = connection.execute(f"SELECT * FROM intermediate.int_changes__as_of(DATE '{as_of}')").df()
-        log_days = connection.execute(
-            f"SELECT source AS platform, account_id, date_day FROM intermediate.int_days__visible(DATE '{as_of}', {N_DAYS}) "
-            "WHERE stream IN ('activities', 'change_events')"
-        ).df()
-    confounders = find_confounders(panel, pd.DataFrame(), as_of, home.settings.liftos_seed)
-    return identify_treatments(changes, confounders, log_days, as_of, N_DAYS)
+        changes, log_days, experiments, panel = (connection.execute(query).df() for query in queries)
+    return changes, log_days, Declared(experiments, panel)
 
 
 def _judged(found: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from liftos_pipeline.benchmarks import (
+    detect_assignments,
     detect_budget,
     detect_fatigue,
     detect_lists,
@@ -25,4 +26,5 @@ SCENARIOS: dict[str, Scenarios] = {
     "confounder_score": detect_scores.cells,
     "temporal_precedence": detect_precedence.cells,
     detect_treatments.DETECTOR: detect_treatments.cells,
+    detect_assignments.DETECTOR: detect_assignments.cells,
 }

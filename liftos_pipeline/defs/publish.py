@@ -50,6 +50,7 @@ simulated_truth = [truth] if load_settings().source_mode == "simulated" else []
         dg.AssetKey(["quality", "gates"]),
         dg.AssetKey(["mart", "marketing_panel"]),
         dg.AssetKey(["mart", "ad_performance_daily"]),
+        dg.AssetKey(["mart", "experiments"]),
         dg.AssetKey(["mart", "subscriber_survival"]),
         *(asset.key for asset in simulated_truth),
     ],

@@ -1,16 +1,20 @@
 """Treatments: change logs and detected breaks, reconciled."""
 
+from collections.abc import Sequence
 from functools import partial
 
-from liftos_pipeline.defs.stage import stage_asset
+import pandas as pd
+
+from liftos_pipeline.defs.stage import Inputs, stage_asset
 from liftos_pipeline.schema.results import CONFOUNDERS, TREATMENTS
+from liftos_pipeline.stages.experiments import PANEL_COLUMNS, Declared, are_campaigns
 from liftos_pipeline.stages.treatments import identify_treatments, remember_treatments
 
-treatments = stage_asset(
-    TREATMENTS,
-    "treatments",
-    [["intermediate", "int_changes__as_of"], ["intermediate", "int_days__visible"], ["causal", "confounders"]],
-    lambda inputs: [
+
+def _read(inputs: Inputs) -> Sequence[pd.DataFrame]:
+    """Change logs, confounders, days whose log was pulled, experiments and the panel of their units."""
+    experiments = inputs.frame(f"SELECT * FROM mart.experiments_as_of(DATE '{inputs.as_of}')")
+    return [
         inputs.frame(f"SELECT * FROM intermediate.int_changes__as_of(DATE '{inputs.as_of}')"),
         inputs.result(CONFOUNDERS),
         inputs.frame(
@@ -18,9 +22,30 @@ treatments = stage_asset(
             f"FROM intermediate.int_days__visible(DATE '{inputs.as_of}', {inputs.settings.liftos_look_back_days}) "
             "WHERE (source = 'meta' AND stream = 'activities') OR (source = 'google_ads' AND stream = 'change_events')"
         ),
+        experiments,
+        inputs.panel(PANEL_COLUMNS) if are_campaigns(experiments) else pd.DataFrame(columns=list(PANEL_COLUMNS)),
+    ]
+
+
+treatments = stage_asset(
+    TREATMENTS,
+    "treatments",
+    [
+        ["intermediate", "int_changes__as_of"],
+        ["intermediate", "int_days__visible"],
+        ["mart", "experiments_as_of"],
+        ["mart", "marketing_panel"],
+        ["causal", "confounders"],
     ],
+    _read,
     lambda frames, settings, as_of: [
-        partial(identify_treatments, frames[0], frames[1], frames[2], as_of, settings.liftos_look_back_days)
+        partial(
+            identify_treatments,
+            *frames[:3],
+            as_of,
+            settings.liftos_look_back_days,
+            Declared(frames[3], frames[4]),
+        )
     ],
     ("unit_id", "treatment_type", "started_on", "dose", "evidence", "visibility", "assignment_method"),
     lambda rows: {f"treatments_{name}": float(count) for name, count in rows["evidence"].value_counts().items()},

@@ -12,6 +12,7 @@ import numpy as np
 import orjson
 
 from liftos_pipeline.platforms.delivery import child_id, children
+from liftos_pipeline.platforms.google_experiments import arms, experiments
 from liftos_pipeline.platforms.google_performance import (
     AD_GROUP,
     BUDGET,
@@ -37,6 +38,8 @@ _PARTS = {
     "ad_group_criterion",
     "campaign_budget",
     "change_event",
+    "experiment",
+    "experiment_arm",
     "segments",
     "metrics",
 }
@@ -293,4 +296,6 @@ _ENTITIES: dict[str, _Entities] = {
     "campaign": _campaigns,
     "ad_group": _ad_groups,
     "campaign_budget": _budgets,
+    "experiment": experiments,
+    "experiment_arm": arms,
 }

@@ -4,6 +4,7 @@ rendered in ``meta_insights``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 
@@ -12,6 +13,8 @@ import orjson
 
 from liftos_pipeline.platforms.delivery import child_id, children
 from liftos_pipeline.platforms.meta_insights import AD, ADSET, CREATIVE, FIELDS, insights
+from liftos_pipeline.platforms.meta_regions import regions
+from liftos_pipeline.platforms.meta_studies import studies
 from liftos_pipeline.platforms.wire import (
     SIMULATED,
     Refusal,
@@ -28,7 +31,8 @@ from liftos_pipeline.simulator.ads import AdsPanel
 
 _PAGE_ROWS = 25
 _LARGEST_PAGE = 5000
-_ALWAYS_SENT = {"id", "date_start", "date_stop"}
+_ALWAYS_SENT = {"id", "date_start", "date_stop", "region"}
+_NESTED = re.compile(r"(?:\.limit\(\d+\))?\{[^{}]*\}")
 _ACTIVITY_DAYS = 7
 """Without ``since`` the change log answers for one week."""
 
@@ -79,11 +83,19 @@ def _account(account: str) -> dict[str, object]:
 
 def _asked_for(request: Request, rows: Sequence[str]) -> Sequence[str]:
     """Rows with the fields of the query only."""
-    fields = set(request.query.get("fields", "id").split(",")) | _ALWAYS_SENT
+    fields = set(_top_level(request.query.get("fields", "id")).split(",")) | _ALWAYS_SENT
     sent = FIELDS if request.path.endswith("/insights") else set(orjson.loads(rows[0])) if rows else set()
     if sent <= fields:
         return rows
     return texts({name: row[name] for name in row if name in fields} for row in map(orjson.loads, rows))
+
+
+def _top_level(fields: str) -> str:
+    """Field list without what is asked of nested objects: ``cells{id,campaigns{id}}`` is ``cells``."""
+    count = 1
+    while count:
+        fields, count = _NESTED.subn("", fields)
+    return fields
 
 
 def _paged(request: Request, rows: Sequence[str]) -> Response:
@@ -105,8 +117,9 @@ def _paged(request: Request, rows: Sequence[str]) -> Response:
 
 def _insights(request: Request, panel: AdsPanel, units: np.ndarray) -> list[str]:
     level = request.query.get("level", "account")
-    if level not in ("campaign", "ad"):
-        raise _refuse("(#100) level must be one of: campaign, ad", 100)
+    by_region = request.query.get("breakdowns") == "region"
+    if level not in (("account",) if by_region else ("campaign", "ad")):
+        raise _refuse("(#100) level must be one of: campaign, ad; by region: account", 100)
     if request.query.get("time_increment") != "1":
         raise _refuse("(#100) time_increment must be 1", 100)
     try:
@@ -116,6 +129,8 @@ def _insights(request: Request, panel: AdsPanel, units: np.ndarray) -> list[str]
         raise _refuse('(#100) param time_range must be {"since":"YYYY-MM-DD","until":"YYYY-MM-DD"}', 100) from None
     if since > until:
         raise _refuse("(#100) param time_range: since must not be after until", 100)
+    if by_region:
+        return regions(request, panel, units, since, until)
     return insights(request, panel, units, since, until, level)
 
 
@@ -234,4 +249,5 @@ _EDGES: dict[str, Callable[[Request, AdsPanel, np.ndarray], list[str]]] = {
     "campaigns": _entities(_campaign),
     "adsets": _entities(_adset),
     "ads": _entities(_ad),
+    "ad_studies": studies,
 }

@@ -46,6 +46,19 @@ META_INSIGHTS_DAILY = fact(
     ("quality_ranking", "VARCHAR", "Quality ranking as sent."),
     day="date_day",
 )
+META_INSIGHTS_GEO_DAILY = fact(
+    "meta_insights_geo_daily",
+    ("geo_type", "geo_id", "date_day"),
+    "Meta delivery of an account per region and day: additive metrics only.",
+    ("geo_type", "VARCHAR", "region.", False),
+    ("geo_id", "VARCHAR", "Region as the platform names it.", False),
+    _DAY,
+    ("currency_code", "VARCHAR", "ISO 4217.", False),
+    ("spend", _MONEY, "Spend, major units.", False),
+    ("impressions", "BIGINT", "Impressions.", False),
+    ("link_clicks", "BIGINT", "Clicks on links; NULL not sent."),
+    day="date_day",
+)
 META_ACTIVITIES = fact(
     "meta_activities",
     ("activity_key",),
@@ -96,6 +109,22 @@ META_ADS = fact(
     ("ad_name", "VARCHAR", "Name."),
     ("status", "VARCHAR", "Effective status."),
     ("creative_id", "VARCHAR", "Creative."),
+)
+META_AD_STUDIES = fact(
+    "meta_ad_studies",
+    ("study_id", "cell_id"),
+    "Meta experiments as they stand, one row per cell.",
+    ("study_id", "VARCHAR", "Study.", False),
+    ("cell_id", "VARCHAR", "Cell.", False),
+    ("study_name", "VARCHAR", "Name of the study."),
+    ("study_type", "VARCHAR", "SPLIT_TEST, LIFT, GEO_LIFT and others as sent.", False),
+    ("start_on", "DATE", "First day, in the account's time zone."),
+    ("end_on", "DATE", "Last day, in the account's time zone; NULL while it is open."),
+    ("cell_name", "VARCHAR", "Name of the cell."),
+    ("treatment_pct", "DOUBLE", "Share of the study that the cell treats, percent."),
+    ("control_pct", "DOUBLE", "Share of the study that the cell holds back, percent."),
+    ("campaign_ids", "VARCHAR", "JSON array of the cell's campaigns, of whatever account.", False),
+    ("region_names", "VARCHAR", "JSON array of the cell's regions.", False),
 )
 GOOGLE_ADS_CUSTOMER = fact(
     "google_ads_customer",
@@ -198,6 +227,28 @@ GOOGLE_ADS_CAMPAIGN_BUDGETS = fact(
     ("reference_count", "BIGINT", "Campaigns that use it."),
     ("period", "VARCHAR", "Period."),
 )
+GOOGLE_ADS_EXPERIMENTS = fact(
+    "google_ads_experiments",
+    ("experiment_id",),
+    "Google Ads experiments as they stand.",
+    ("experiment_id", "VARCHAR", "Experiment.", False),
+    ("experiment_name", "VARCHAR", "Name."),
+    ("experiment_type", "VARCHAR", "Type."),
+    ("status", "VARCHAR", "Status."),
+    ("start_on", "DATE", "First day."),
+    ("end_on", "DATE", "Last day; NULL while it is open."),
+)
+GOOGLE_ADS_EXPERIMENT_ARMS = fact(
+    "google_ads_experiment_arms",
+    ("experiment_id", "arm_id"),
+    "Arms of Google Ads experiments as they stand.",
+    ("experiment_id", "VARCHAR", "Experiment.", False),
+    ("arm_id", "VARCHAR", "Arm.", False),
+    ("arm_name", "VARCHAR", "Name."),
+    ("is_control", "BOOLEAN", "Whether nothing is changed in it.", False),
+    ("traffic_split_pct", "INTEGER", "Share of the experiment, percent."),
+    ("campaign_ids", "VARCHAR", "JSON array of its campaigns.", False),
+)
 KLAVIYO_ACCOUNT = fact(
     "klaviyo_account",
     (),
@@ -297,10 +348,12 @@ FRED_OBSERVATIONS = fact(
 RAW_TABLES: tuple[Table, ...] = (
     META_ACCOUNT,
     META_INSIGHTS_DAILY,
+    META_INSIGHTS_GEO_DAILY,
     META_ACTIVITIES,
     META_CAMPAIGNS,
     META_ADSETS,
     META_ADS,
+    META_AD_STUDIES,
     GOOGLE_ADS_CUSTOMER,
     GOOGLE_ADS_DAILY,
     GOOGLE_ADS_KEYWORD_QUALITY_DAILY,
@@ -308,6 +361,8 @@ RAW_TABLES: tuple[Table, ...] = (
     GOOGLE_ADS_CAMPAIGNS,
     GOOGLE_ADS_AD_GROUPS,
     GOOGLE_ADS_CAMPAIGN_BUDGETS,
+    GOOGLE_ADS_EXPERIMENTS,
+    GOOGLE_ADS_EXPERIMENT_ARMS,
     KLAVIYO_ACCOUNT,
     KLAVIYO_METRICS,
     KLAVIYO_LISTS,

@@ -64,8 +64,8 @@ SCENARIOS: dict[str, Scenario] = {
         ),
         Scenario(
             "mixed_assignment",
-            "A third of the units change at random, a third on their account's date if their quality score is above 7, "
-            "the others as they like.",
+            "A third of the units change at random, as the ad platforms declare; a third on their account's date if their "
+            "quality score is above 7, the others as they like.",
             campaigns_per_platform=300,
             accounts_per_platform=6,
             assignment=Assignment(),

@@ -17,6 +17,7 @@ from liftos_pipeline.settings import Settings
 from liftos_pipeline.sources.client import Client, Limits
 from liftos_pipeline.sources.columns import Columns, convert, extras, part
 from liftos_pipeline.sources.google_changes import read_change_events
+from liftos_pipeline.sources.google_experiments import read_experiment_arms, read_experiments
 from liftos_pipeline.sources.google_wire import RefreshedToken, classify, known_fields, last_id, search
 from liftos_pipeline.sources.localtime import checked_zone
 from liftos_pipeline.sources.pull import Pull, Row
@@ -281,6 +282,8 @@ SOURCE = Source(
         Stream("campaigns", raw.GOOGLE_ADS_CAMPAIGNS, "snapshot", 1, _read_campaigns),
         Stream("ad_groups", raw.GOOGLE_ADS_AD_GROUPS, "snapshot", 1, _read_ad_groups),
         Stream("campaign_budgets", raw.GOOGLE_ADS_CAMPAIGN_BUDGETS, "snapshot", 1, _read_budgets),
+        Stream("experiments", raw.GOOGLE_ADS_EXPERIMENTS, "snapshot", 1, read_experiments),
+        Stream("experiment_arms", raw.GOOGLE_ADS_EXPERIMENT_ARMS, "snapshot", 1, read_experiment_arms),
     ),
     connect=connect,
     accounts=accounts,

@@ -21,6 +21,8 @@ from liftos_pipeline.sources.columns import Columns, extras, json_text
 from liftos_pipeline.sources.localtime import checked_zone
 from liftos_pipeline.sources.meta_activities import read_activities
 from liftos_pipeline.sources.meta_insights import read_insights
+from liftos_pipeline.sources.meta_regions import read_regions
+from liftos_pipeline.sources.meta_studies import read_ad_studies
 from liftos_pipeline.sources.meta_wire import (
     AD_STATUSES,
     ADSET_STATUSES,
@@ -207,10 +209,20 @@ SOURCE = Source(
             max_days=90,
             reaches_back_days=1123,
         ),
+        Stream(
+            "insights_geo_daily",
+            raw.META_INSIGHTS_GEO_DAILY,
+            "window",
+            28,
+            read_regions,
+            max_days=90,
+            reaches_back_days=1123,
+        ),
         Stream("activities", raw.META_ACTIVITIES, "window", 7, read_activities, max_days=90),
         Stream("campaigns", raw.META_CAMPAIGNS, "snapshot", 1, _read_campaigns),
         Stream("adsets", raw.META_ADSETS, "snapshot", 1, _read_adsets),
         Stream("ads", raw.META_ADS, "snapshot", 1, _read_ads),
+        Stream("ad_studies", raw.META_AD_STUDIES, "snapshot", 1, read_ad_studies),
     ),
     connect=connect,
     accounts=accounts,

@@ -79,7 +79,7 @@ def read_insights(query: Query) -> pa.Table:
     columns.put("campaign_name", [row.get("campaign_name") for row in rows])
     columns.put("adset_id", [row.get("adset_id") if deep else None for row, deep in zip(rows, is_ad, strict=True)])
     columns.put("ad_id", [a if deep else None for a, deep in zip(ads, is_ad, strict=True)])
-    _put_days(columns, pull, rows)
+    put_days(columns, pull, rows)
     currency = query.account.currency_code
     columns.put("currency_code", [row.get("account_currency") or currency for row in rows], "account_currency")
     columns.put("spend", [row.get("spend") for row in rows], minimum=0)
@@ -90,7 +90,8 @@ def read_insights(query: Query) -> pa.Table:
     return columns.finish(extras([("", rows, _KNOWN)], len(rows)))
 
 
-def _put_days(columns: Columns, pull: Pull, rows: Sequence[Row]) -> None:
+def put_days(columns: Columns, pull: Pull, rows: Sequence[Row]) -> None:
+    """The day of each row, which has to be one day."""
     starts, stops = [row.get("date_start") for row in rows], [row.get("date_stop") for row in rows]
     columns.put("date_day", starts, "date_start")
     if starts != stops:

@@ -33,6 +33,14 @@ class Grid:
         is_known = unknown[units, last] == unknown[units, first]
         return np.where(is_known, (sums[units, last] - sums[units, first]) / n_days, np.nan)
 
+    def mean_of_known(self, name: str, units: np.ndarray, first: np.ndarray, n_days: int) -> np.ndarray:
+        """The same over those of the days that are observed; NaN if none is."""
+        sums, unknown = self._running[name]
+        last = first + n_days
+        n_known = n_days - (unknown[units, last] - unknown[units, first])
+        total = sums[units, last] - sums[units, first]
+        return np.divide(total, n_known, out=np.full(total.shape, np.nan), where=n_known > 0)
+
     @cached_property
     def _running(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Per column the sum of what is known before each day, and how many days are not."""

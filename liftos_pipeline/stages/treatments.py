@@ -11,6 +11,7 @@ from liftos_pipeline.causal.treatments.assignment import OBSERVATIONAL, UNLOGGED
 from liftos_pipeline.causal.treatments.memory import remember
 from liftos_pipeline.causal.treatments.reconciliation import MATCH_DAYS, Watch, reconcile
 from liftos_pipeline.stages.confounders import BUDGET_CHANGE
+from liftos_pipeline.stages.experiments import Declared, declared_assignments
 from liftos_pipeline.stages.roles import ROLES
 
 _NAMES = {
@@ -33,12 +34,17 @@ COLUMNS = (
 
 
 def identify_treatments(
-    changes: pd.DataFrame, confounders: pd.DataFrame, log_days: pd.DataFrame, as_of: date, look_back_days: int
+    changes: pd.DataFrame,
+    confounders: pd.DataFrame,
+    log_days: pd.DataFrame,
+    as_of: date,
+    look_back_days: int,
+    declared: Declared | None = None,
 ) -> pd.DataFrame:
     """Treatments found on one day: change logs first, detected breaks second, reconciled both ways.
 
-    No stream declares experiments, so that no assignment is randomised. Starts of an account that fall on
-    one day beyond chance are a quasi-experiment; what is seen in the data only is observational.
+    What a declared experiment covers is randomised, unless the hazard of starting contradicts it. Other starts of an
+    account that fall on one day beyond chance are a quasi-experiment; what is seen in the data only is observational.
 
     Parameters
     ----------
@@ -53,6 +59,8 @@ def identify_treatments(
         The day itself.
     look_back_days : int
         Days that the detectors looked at.
+    declared : Declared, optional
+        Experiments of the platforms as of the day; none if left out.
     """
     verdicts = confounders[(confounders["detector"] == BUDGET_CHANGE) & (confounders["event_no"] == 0)]
     tested = verdicts[verdicts["status"].isin(["detected", "not_detected"])]
@@ -70,7 +78,7 @@ def identify_treatments(
     )
     found["randomization_unit"] = found["platform"].map({name: roles.assigned_by for name, roles in ROLES.items()})
     units = pd.concat([verdicts["unit_id"], found["unit"]]).drop_duplicates()
-    assigned = _assignments(found, units, look_back_days)
+    assigned = _assignments(found, units, as_of, look_back_days, declared)
     found["assignment_method"] = [entry.method for entry in assigned]
     found["assignment_probability"] = [entry.probability for entry in assigned]
     found["assignment_test"] = [entry.test for entry in assigned]
@@ -127,17 +135,23 @@ def _account(units: pd.Series) -> pd.Series:
     return units.str.rsplit(":", n=1).str[0]
 
 
-def _assignments(found: pd.DataFrame, units: pd.Series, n_days: int) -> list[Assignment]:
+def _assignments(
+    found: pd.DataFrame, units: pd.Series, as_of: date, n_days: int, declared: Declared | None
+) -> list[Assignment]:
     logged = found[found["evidence"] != "detected"].assign(account=lambda rows: _account(rows["unit"]))
+    drawn: dict[object, Assignment] = {}
+    if declared is not None:
+        places = declared_assignments(logged, declared, as_of)
+        drawn = {logged.index[place]: assignment for place, assignment in places.items()}
     designs: dict[tuple[str, str, pd.Timestamp], Assignment] = {}
     for (platform, kind), rows in logged.groupby(["platform", "kind"]):
         accounts = {name for name in _account(units) if name.split(":")[0] == platform}
         for (account, day), assignment in common_dates(rows, accounts, n_days).items():
             designs[account, str(kind), day] = assignment
-    keys = zip(_account(found["unit"]), found["kind"], found["day"], found["evidence"], strict=True)
+    keys = zip(found.index, _account(found["unit"]), found["kind"], found["day"], found["evidence"], strict=True)
     return [
-        UNLOGGED if evidence == "detected" else designs.get((account, kind, day), OBSERVATIONAL)
-        for account, kind, day, evidence in keys
+        UNLOGGED if evidence == "detected" else drawn.get(row) or designs.get((account, kind, day), OBSERVATIONAL)
+        for row, account, kind, day, evidence in keys
     ]
 
 

@@ -123,7 +123,16 @@ class Warehouse:
                 f"{self.home}, which holds {mode} data",
                 "Set LIFTOS_HOME to another folder: live and simulated data are never mixed.",
             )
+        self._add_tables(connection)
         self._is_checked = True
+
+    def _add_tables(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Tables that came after the home was made."""
+        query = "SELECT schema_name || '.' || table_name FROM duckdb_tables()"
+        known = {name for (name,) in connection.execute(query).fetchall()}
+        for name, table in TABLES.items():
+            if name not in known:
+                connection.execute(table.ddl())
 
     def _create(self, connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute("BEGIN")

@@ -29,6 +29,15 @@ def test_first_opening_creates_every_table_of_the_schema(tmp_path: Path) -> None
     assert zone == [("UTC",)]
 
 
+def test_a_home_from_before_a_table_gets_it_and_keeps_the_rest(tmp_path: Path) -> None:
+    with created(tmp_path).write() as connection:
+        before = connection.execute("SELECT * FROM ops.home").fetchall()
+        connection.execute("DROP TABLE raw.meta_ad_studies")
+    with Warehouse(tmp_path, "simulated").read() as connection:
+        assert connection.execute("SELECT count(*) FROM raw.meta_ad_studies").fetchall() == [(0,)]
+        assert connection.execute("SELECT * FROM ops.home").fetchall() == before
+
+
 def test_reader_cannot_write(tmp_path: Path) -> None:
     with created(tmp_path).read() as connection, pytest.raises(Exception, match="read-only"):
         connection.execute("DELETE FROM ops.home")

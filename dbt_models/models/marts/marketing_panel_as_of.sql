@@ -2,10 +2,10 @@
 -- The panel: every unit on every day of the look-back window, as it was known at the end of the as-of day. A metric is
 -- 0 only where a receipt says that the day was pulled; otherwise it is NULL.
 with days as (
-    select source as platform, account_id, date_day, known_at, vintage
+    select source as platform, account_id, date_day, known_at, vintage, stream = 'insights_geo_daily' as is_geo
     from {{ ref('int_days__visible') }}(as_of_day, look_back)
     where
-        (source = 'meta' and stream = 'insights_daily')
+        (source = 'meta' and stream in ('insights_daily', 'insights_geo_daily'))
         or (source = 'google_ads' and stream = 'daily')
         or (source = 'klaviyo' and stream = 'events')
 ),
@@ -14,8 +14,16 @@ performance as (
     select f.*
     from {{ ref('int_ad_performance__unioned') }} as f
     join days as d
-        on d.platform = f.platform and d.account_id = f.account_id and d.date_day = f.date_day
+        on d.platform = f.platform and d.account_id = f.account_id and d.date_day = f.date_day and not d.is_geo
     where {{ stands('f', 'd.known_at') }}
+),
+
+regions as (
+    select g.*, 'meta:' || g.account_id || ':' || g.geo_id as unit_id
+    from {{ ref('stg_meta__insights_geo_daily') }} as g
+    join days as d
+        on d.platform = 'meta' and d.account_id = g.account_id and d.date_day = g.date_day and d.is_geo
+    where {{ stands('g', 'd.known_at') }}
 ),
 
 mail as (
@@ -34,6 +42,8 @@ lists as (
 units as (
     select distinct platform, account_id, 'campaign' as unit_type, unit_id from performance
     union all
+    select distinct 'meta', account_id, 'geo', unit_id from regions
+    union all
     select 'klaviyo', account_id, 'list', 'klaviyo:' || account_id || ':' || list_id from lists
     union all
     select distinct 'klaviyo', account_id, 'account', 'klaviyo:' || account_id || ':' || account_id
@@ -44,6 +54,7 @@ units as (
 spans as (
     select platform, account_id, min(date_day) as first_day
     from days
+    where not is_geo
     group by all
 ),
 
@@ -150,12 +161,14 @@ dense as (
         u.account_id,
         c.date_day,
         d.known_at is not null as is_observed,
-        u.platform = 'klaviyo' or l.date_day is not null as has_change_log,
+        u.unit_type <> 'geo' and (u.platform = 'klaviyo' or l.date_day is not null) as has_change_log,
         d.vintage
     from units as u
     join calendar as c on c.platform = u.platform and c.account_id = u.account_id
     left join days as d
-        on d.platform = u.platform and d.account_id = u.account_id and d.date_day = c.date_day
+        on
+            d.platform = u.platform and d.account_id = u.account_id and d.date_day = c.date_day
+            and d.is_geo = (u.unit_type = 'geo')
     left join change_logs as l
         on l.platform = u.platform and l.account_id = u.account_id and l.date_day = c.date_day
 )
@@ -167,18 +180,30 @@ select
     n.platform,
     n.account_id,
     n.date_day,
-    p.currency_code,
-    case when p.unit_id is not null then p.spend when n.is_observed and n.unit_type = 'campaign' then 0 end as spend,
-    case when p.unit_id is not null then p.impressions when n.is_observed and n.unit_type = 'campaign' then 0 end as impressions,
-    case when p.unit_id is not null then p.clicks when n.is_observed and n.unit_type = 'campaign' then 0 end as clicks,
+    coalesce(p.currency_code, r.currency_code) as currency_code,
+    case
+        when p.unit_id is not null then p.spend
+        when r.unit_id is not null then r.spend
+        when n.is_observed and n.unit_type in ('campaign', 'geo') then 0
+    end as spend,
+    case
+        when p.unit_id is not null then p.impressions
+        when r.unit_id is not null then r.impressions
+        when n.is_observed and n.unit_type in ('campaign', 'geo') then 0
+    end as impressions,
+    case
+        when p.unit_id is not null then p.clicks
+        when r.unit_id is not null then r.clicks
+        when n.is_observed and n.unit_type in ('campaign', 'geo') then 0
+    end as clicks,
     case when p.unit_id is not null then p.conversions when n.is_observed and n.unit_type = 'campaign' then 0 end as conversions_reported,
     case when p.unit_id is not null then p.conversions_value when n.is_observed and n.unit_type = 'campaign' then 0 end as revenue_reported,
-    case when n.is_observed and n.unit_type <> 'campaign' then coalesce(m.orders, 0) end as orders,
-    case when n.is_observed and n.unit_type <> 'campaign' then coalesce(m.order_revenue, 0) end as order_revenue,
-    case when n.is_observed and n.unit_type <> 'campaign' then coalesce(m.email_sends, 0) end as email_sends,
-    case when n.is_observed and n.unit_type <> 'campaign' then coalesce(m.email_opens, 0) end as email_opens,
-    case when n.is_observed and n.unit_type <> 'campaign' then coalesce(m.email_clicks, 0) end as email_clicks,
-    case when n.is_observed and n.unit_type <> 'campaign' then coalesce(m.unsubscribes, 0) end as unsubscribes,
+    case when n.is_observed and n.unit_type in ('list', 'account') then coalesce(m.orders, 0) end as orders,
+    case when n.is_observed and n.unit_type in ('list', 'account') then coalesce(m.order_revenue, 0) end as order_revenue,
+    case when n.is_observed and n.unit_type in ('list', 'account') then coalesce(m.email_sends, 0) end as email_sends,
+    case when n.is_observed and n.unit_type in ('list', 'account') then coalesce(m.email_opens, 0) end as email_opens,
+    case when n.is_observed and n.unit_type in ('list', 'account') then coalesce(m.email_clicks, 0) end as email_clicks,
+    case when n.is_observed and n.unit_type in ('list', 'account') then coalesce(m.unsubscribes, 0) end as unsubscribes,
     coalesce(b.budget, s.daily_budget) as budget_in_force,
     case when g.unit_id is not null then g.n_budget_changes when n.has_change_log then 0 end as n_budget_changes,
     case when g.unit_id is not null then g.n_targeting_changes when n.has_change_log then 0 end as n_targeting_changes,
@@ -193,7 +218,7 @@ select
     exp(x.log_vix_asof) as vix_asof,
     x.log_vix_asof,
     n.is_observed,
-    n.is_observed and p.unit_id is null and m.unit_id is null as is_zero_filled,
+    n.is_observed and p.unit_id is null and r.unit_id is null and m.unit_id is null as is_zero_filled,
     date_diff('day', n.date_day, as_of_day::date)
     >= case n.platform when 'meta' then 28 when 'google_ads' then 30 else 3 end as is_final,
     n.vintage,
@@ -201,6 +226,7 @@ select
 from dense as n
 cross join modes as o
 left join performance as p on p.unit_id = n.unit_id and p.date_day = n.date_day
+left join regions as r on r.unit_id = n.unit_id and r.date_day = n.date_day and n.unit_type = 'geo'
 left join mail as m on m.unit_id = n.unit_id and m.date_day = n.date_day and m.unit_type = n.unit_type
 left join quality as q on q.unit_id = n.unit_id and q.date_day = n.date_day
 left join changes as g on g.unit_id = n.unit_id and g.date_day = n.date_day

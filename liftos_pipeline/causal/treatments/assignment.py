@@ -23,10 +23,11 @@ MIN_UNITS, MIN_ACCOUNTS = 3, 2
 
 @dataclass(frozen=True)
 class Experiment:
-    """What somebody declared: an experiment, the probability of its treated arm, its control group."""
+    """What somebody declared: an experiment, the probability of its treated arm (None: nothing is left to chance as it
+    stands), its control group."""
 
     experiment_id: str
-    probability: float
+    probability: float | None
     control_group: str | None = None
 
 
@@ -45,27 +46,32 @@ UNLOGGED = Assignment("observational", None, None, "seen in the data only: nobod
 
 
 def of_experiment(experiment: Experiment, hazard: HazardTest | None) -> Assignment:
-    """Randomised where the declared experiment passes the hazard test; quasi-experimental where that cannot tell.
+    """Randomised as declared, unless the joint test of the hazard contradicts it.
+
+    A platform that draws the arms knows more than a test of their covariates: the test can refute the declaration, and its
+    silence proves nothing. What it could have seen stands beside it.
 
     Parameters
     ----------
     hazard : HazardTest or None
-        Joint test of pre-treatment covariates; None where it could not be computed.
+        Joint test of pre-treatment covariates; None where too few units started for one.
     """
     named = f"declared experiment {experiment.experiment_id}"
     if hazard is None:
-        return Assignment("quasi_experimental", None, experiment.control_group, f"{named}; nothing to test it by")
+        return _declared(experiment, f"{named}; too few starts to test it by")
     told = (
-        f"{named}; joint Wald test of {hazard.wald.n_restrictions} covariates on the hazard p = {hazard.wald.p_value:.2g}, "
+        f"{named}; joint test of {hazard.wald.n_restrictions} covariates on the hazard p = {hazard.wald.p_value:.2g}, "
         f"{hazard.n_adopters} adopters, power {hazard.power:.2f} at {hazard.gamma:g} a standard deviation"
     )
-    if hazard.is_silent:
-        return Assignment("randomized", experiment.probability, experiment.control_group, told)
-    if hazard.wald.p_value > hazard.alpha:
-        return Assignment(
-            "quasi_experimental", None, experiment.control_group, f"{told}: too little power to confirm it"
-        )
-    return Assignment("observational", None, None, f"{told}: adoption follows covariates")
+    if hazard.wald.p_value <= hazard.alpha:
+        return Assignment("observational", None, None, f"{told}: adoption follows covariates")
+    return _declared(
+        experiment, told if hazard.is_silent else f"{told}: not contradicted, too little power to confirm"
+    )
+
+
+def _declared(experiment: Experiment, told: str) -> Assignment:
+    return Assignment("randomized", experiment.probability, experiment.control_group, told)
 
 
 def of_cutoff(cutoff: Cutoff) -> Assignment:
