@@ -8,9 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import httpx
+import pyarrow.compute as pc
 
 from liftos_pipeline.platforms import SIMULATED_ORIGIN, simulated_app
 from liftos_pipeline.platforms.app import world_at
@@ -21,15 +23,18 @@ from liftos_pipeline.simulator.scenario import Scenario, scenario_named
 from liftos_pipeline.sources import SOURCES
 from liftos_pipeline.sources.stream import Connection, Source, Stream
 from liftos_pipeline.warehouse import Warehouse
+from liftos_pipeline.warehouse.archive import keep_bodies
 from liftos_pipeline.warehouse.load import LoadSummary, load_windows
-from liftos_pipeline.warehouse.receipts import receipts
+from liftos_pipeline.warehouse.receipts import most_rows_a_day, receipts
 
 HISTORY_STEP_DAYS = 7
 """A simulated home is given the change logs that weekly pulls since its first day would have saved."""
 
-_BATCH_ROWS = 50_000
+_BATCH_ROWS = 25_000
 _BATCH_WINDOWS = 60
 _LONGEST_WINDOW_DAYS = 31
+_WINDOW_ROWS = 20_000
+"""About as many rows are pulled and held at a time."""
 _BEGINNING = date(2000, 1, 1)
 _SIMULATED_KEY = b"simulated"
 
@@ -229,22 +234,26 @@ def pull_stream(
     now = None if home.is_simulated else datetime.now(UTC).replace(tzinfo=None)
     first_day = home.scenario().start if home.is_simulated else date(1970, 1, 1)
     tasks = [
-        (part, account)
+        (pull, account)
         for account in _accounts(home, source, as_of_days)
         for pull in plan_pulls(
             stream, as_of_days, known.get(account, {}), first_day, home.settings.liftos_look_back_days, now
         )
-        for part in (_parts(pull) if stream.mode == "window" else [pull])
     ]
     tasks.sort(key=lambda task: (task[0].observed_at, task[1], task[0].start))
     return _run(home, source, stream, tasks, run_id)
 
 
-def _parts(pull: Pull) -> list[Pull]:
-    """A long pull as windows of about a month, so that no window has to fit in memory whole."""
-    starts = _range(pull.start, pull.end)[::_LONGEST_WINDOW_DAYS]
-    ends = [*(start - timedelta(days=1) for start in starts[1:]), pull.end]
-    return [Pull(pull.observed_at, start, end) for start, end in zip(starts, ends, strict=True)]
+def _next_part(pull: Pull, rows_a_day: int | None) -> Pull:
+    """The pull's first days: few enough to be held in memory, at most a month; one day where nothing is known yet."""
+    fitting = 1 if rows_a_day is None else _WINDOW_ROWS // max(rows_a_day, 1)
+    days = min(max(fitting, 1), _LONGEST_WINDOW_DAYS)
+    return Pull(pull.observed_at, pull.start, min(pull.end, pull.start + timedelta(days=days - 1)))
+
+
+def _most_rows_a_day(window: Window) -> int:
+    counts = pc.value_counts(window.rows.column(str(window.table.day))).field("counts")
+    return int(pc.max(counts).as_py() or 0)
 
 
 def _accounts(home: Home, source: Source, as_of_days: Sequence[date]) -> tuple[str, ...]:
@@ -262,6 +271,8 @@ def _run(
     connection: Connection | None = None
     batch: list[Window] = []
     loads: list[Future[LoadSummary]] = []
+    rows_a_day = most_rows_a_day(home.warehouse, source.name, stream.name) if stream.mode == "window" else {}
+    n_windows = 0
     with ThreadPoolExecutor(1, "load") as loader:
 
         def flush() -> None:
@@ -277,15 +288,22 @@ def _run(
                 if connection is None or pull.observed_at != clock:
                     _close(connection)
                     clock, connection = pull.observed_at, connect(home, source, pull.observed_at)
-                batch.append(stream.fetch(connection, account, pull.start, pull.end, pull.observed_at))
-                if len(batch) >= _BATCH_WINDOWS or sum(len(window.rows) for window in batch) >= _BATCH_ROWS:
-                    flush()
+                while pull.start <= pull.end:
+                    part = _next_part(pull, rows_a_day.get(account)) if stream.mode == "window" else pull
+                    window = stream.fetch(connection, account, part.start, part.end, part.observed_at)
+                    batch.append(window)
+                    n_windows += 1
+                    if stream.mode == "window":
+                        rows_a_day[account] = max(rows_a_day.get(account, 0), _most_rows_a_day(window))
+                    if len(batch) >= _BATCH_WINDOWS or sum(len(window.rows) for window in batch) >= _BATCH_ROWS:
+                        flush()
+                    pull = Pull(pull.observed_at, part.end + timedelta(days=1), pull.end)
         finally:
             _close(connection)
             flush()
     done = [load.result() for load in loads]
     return PullSummary(
-        windows=len(tasks),
+        windows=n_windows,
         rows=sum(load.rows_in for load in done),
         rows_restated=sum(load.rows_restated for load in done),
         rows_vanished=sum(load.rows_vanished for load in done),
@@ -301,4 +319,6 @@ def _close(connection: Connection | None) -> None:
 def connect(home: Home, source: Source, observed_at: datetime) -> Connection:
     """Connection to one platform; in a simulated home it answers as of ``observed_at``."""
     clock = observed_at.replace(tzinfo=UTC) if home.is_simulated else None
-    return source.connect(home.settings, clock=clock, transport=home.transport, hash_key=home.hash_key)
+    opened = source.connect(home.settings, clock=clock, transport=home.transport, hash_key=home.hash_key)
+    opened.keep = partial(keep_bodies, home.warehouse.archive_file)
+    return opened

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import orjson
@@ -62,23 +62,22 @@ def _json(value: object) -> str:
     return orjson.dumps(value).decode()
 
 
-def read_insights(query: Query) -> pa.Table:
+def read_insights(query: Query) -> Iterator[pa.Table]:
     """Insights of both levels; a row that was not delivered is not sent."""
-    pull = query.pull
-    levels: list[str] = []
     for level in LEVELS:
-        for page in pull.walk(f"act_{query.account_id}/insights", _params(query, level), next_link):
-            levels += [level] * len(page["data"])  # type: ignore[arg-type]
-    rows = pull.rows
+        for rows in query.pull.batches(f"act_{query.account_id}/insights", _params(query, level), next_link):
+            yield _table(query, level, rows)
+
+
+def _table(query: Query, level: str, rows: Sequence[Row]) -> pa.Table:
+    pull = query.pull
     columns = Columns(raw.META_INSIGHTS_DAILY, pull, query.account_id, len(rows))
-    columns.put("level", levels)
-    campaigns, ads = [row.get("campaign_id") for row in rows], [row.get("ad_id") for row in rows]
-    is_ad = [level == "ad" for level in levels]
-    columns.put("campaign_id", campaigns)
-    columns.put("entity_id", [a if deep else c for a, c, deep in zip(ads, campaigns, is_ad, strict=True)], "ad_id")
+    columns.put("level", [level] * len(rows))
+    columns.put("campaign_id", [row.get("campaign_id") for row in rows])
     columns.put("campaign_name", [row.get("campaign_name") for row in rows])
-    columns.put("adset_id", [row.get("adset_id") if deep else None for row, deep in zip(rows, is_ad, strict=True)])
-    columns.put("ad_id", [a if deep else None for a, deep in zip(ads, is_ad, strict=True)])
+    for name in ("adset_id", "ad_id"):
+        columns.put(name, [row.get(name) if level == "ad" else None for row in rows])
+    columns.put("entity_id", [row.get(f"{level}_id") for row in rows], f"{level}_id")
     _put_days(columns, pull, rows)
     currency = query.account.currency_code
     columns.put("currency_code", [row.get("account_currency") or currency for row in rows], "account_currency")

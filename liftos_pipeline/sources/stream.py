@@ -17,11 +17,11 @@ import httpx
 import pyarrow as pa
 
 from liftos_pipeline.errors import LiftosError
-from liftos_pipeline.schema import SourceMode, Table, Window, source_columns
+from liftos_pipeline.schema import Page, SourceMode, Table, Window, source_columns
 from liftos_pipeline.settings import Settings
 from liftos_pipeline.sources.client import Client, TooMuchData
 from liftos_pipeline.sources.localtime import first_whole_day, naive_utc
-from liftos_pipeline.sources.pull import Pull
+from liftos_pipeline.sources.pull import KeepBodies, Pull
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class Account:
 class Connection:
     """One platform under one set of credentials, for one run.
 
-    ``clock`` is the moment of a simulated home, None in a live one. ``account`` asks the platform once each.
+    ``clock`` is the moment of a simulated home, None in a live one. ``account`` asks the platform once each. ``keep``
+    stores bodies of pages as they come; without it they are held until the window is loaded.
     """
 
     source: str
@@ -54,6 +55,7 @@ class Connection:
     ask_account: Callable[[Connection, str], Account]
     accounts_seen: dict[str, Account] = field(default_factory=dict)
     names_seen: dict[str, dict[str, str]] = field(default_factory=dict)
+    keep: KeepBodies | None = None
 
     @property
     def source_mode(self) -> SourceMode:
@@ -84,7 +86,8 @@ class Query:
         return self.connection.account(self.account_id)
 
 
-Read = Callable[[Query], pa.Table]
+Read = Callable[[Query], pa.Table | Iterator[pa.Table]]
+"""Rows of one window; as tables one after the other where they may be many."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,13 @@ class Stream:
     reaches_back_days: int | None = None
 
     def fetch(
-        self, connection: Connection, account_id: str, start: date, end: date, observed_at: datetime
+        self,
+        connection: Connection,
+        account_id: str,
+        start: date,
+        end: date,
+        observed_at: datetime,
+        pages: list[Page] | None = None,
     ) -> Window:
         """All that the platform says now of the account's days ``start``..``end``.
 
@@ -115,6 +124,8 @@ class Stream:
         ----------
         observed_at : datetime
             Clock of the pull; UTC if it carries no zone.
+        pages : list of Page, optional
+            Pages are appended as they come: the caller has them even if the pull fails.
 
         Raises
         ------
@@ -128,12 +139,13 @@ class Stream:
                 "a first day that is not after the last", f"{start} to {end}", "Exchange the two days."
             )
         moment = naive_utc(observed_at)
-        pull = Pull(connection.client, f"{connection.source}.{self.name}")
+        pull = Pull(connection.client, f"{connection.source}.{self.name}", pages, connection.keep)
         first = min(self._first_day(connection, account_id, start, moment), end + timedelta(days=1))
         tables = []
         with _collector_paused():
             for chunk_start, chunk_end in _chunks(first, end, self.max_days):
                 tables += self._read(Query(connection, pull, account_id, chunk_start, chunk_end, moment))
+        pull.put_away()
         schema = self.table.arrow(source_columns(self.table))
         return Window(
             table=self.table,
@@ -160,7 +172,8 @@ class Stream:
         """Read a window; in halves, if it is too much for the platform."""
         query.pull.restart()
         try:
-            return [self.read(query)]
+            found = self.read(query)
+            return [found] if isinstance(found, pa.Table) else list(found)
         except TooMuchData:
             if query.start == query.end:
                 raise

@@ -25,6 +25,16 @@ def receipts(warehouse: Warehouse, source: str, stream: str) -> Receipts:
     return found
 
 
+def most_rows_a_day(warehouse: Warehouse, source: str, stream: str) -> dict[str, int]:
+    """By account, the most rows that any of its days ever had."""
+    with warehouse.read() as connection:
+        rows = connection.execute(
+            "SELECT account_id, max(rows_in) FROM ops.load_receipt WHERE source = ? AND stream = ? GROUP BY ALL",
+            [source, stream],
+        ).fetchall()
+    return dict(rows)
+
+
 def newest_as_of(warehouse: Warehouse) -> date:
     """Newest as-of day that any receipt knows.
 
