@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 PAGE_ROWS = 500
@@ -132,7 +131,11 @@ def _pages(level: str, count: int) -> list[bytes]:
 def _row(level: str, number: int) -> str:
     campaign = 120_000_000_000 + (number if level == "campaign" else number // 9)
     inner = _AD.format(adset=130_000_000_000 + number // 3, ad=140_000_000_000 + number) if level == "ad" else ""
-    numbers = {"spend": f"{10 + number % 90}.{number % 100:02d}", "shown": 1_000 + number, "reach": 800 + number // 2}
+    numbers = {
+        "spend": f"{10 + number % 90}.{number % 100:02d}",
+        "shown": 1_000 + number,
+        "reach": 800 + number // 2,
+    }
     return _HEAD.format(campaign=campaign, n=campaign % 1000) + inner + _TAIL.format(**numbers)
 
 
@@ -161,4 +164,7 @@ def pull(days: int) -> None:
 
 
 if __name__ == "__main__":
-    {"serve": serve, "pull": pull}[sys.argv[1]](*map(int, sys.argv[2:]))
+    if sys.argv[1] == "serve":
+        serve(*map(int, sys.argv[2:]))
+    else:
+        pull(int(sys.argv[2]))

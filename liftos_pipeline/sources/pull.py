@@ -13,7 +13,7 @@ import httpx
 import orjson
 
 from liftos_pipeline.errors import MalformedPage, PlatformError
-from liftos_pipeline.schema import Page
+from liftos_pipeline.schema import Drift, Page, Rejected
 from liftos_pipeline.sources.client import Client, Request, parse_json
 
 Row = dict[str, object]
@@ -25,7 +25,8 @@ _Payload = TypeVar("_Payload")
 
 
 class Pull:
-    """Pages of one window; ``rows`` are those of the span that is being read.
+    """Pages of one window; ``rows`` are those of the span that is being read. ``rejected`` and ``drift`` are what its
+    rows had that cannot be true, or that nobody documented.
 
     Parameters
     ----------
@@ -44,6 +45,8 @@ class Pull:
         self.stream = stream
         self.pages: list[Page] = [] if pages is None else pages
         self.rows: list[Row] = []
+        self.rejected: list[Rejected] = []
+        self.drift: set[Drift] = set()
         self._client = client
         self._keep = keep
         self._n_kept = len(self.pages)
@@ -164,7 +167,9 @@ class Pull:
         )
 
     def _send(
-        self, request: Request, parse: Callable[[httpx.Response, bytes], _Payload] = parse_json  # type: ignore[assignment]
+        self,
+        request: Request,
+        parse: Callable[[httpx.Response, bytes], _Payload] = parse_json,  # type: ignore[assignment]
     ) -> _Payload:
         payload = self._client.send(request, self.pages, parse)
         self.put_away(_HELD_BYTES)

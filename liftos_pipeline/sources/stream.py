@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -94,7 +94,8 @@ Read = Callable[[Query], pa.Table | Iterator[pa.Table]]
 class Stream:
     """One stream of a platform.
 
-    ``restatement_days``: how many of the newest days a daily run pulls again. ``max_days``: longest span of one
+    ``restatement_days``: how many of the newest days a daily run pulls again. ``weekly_days``: how many it pulls once a
+    week instead (None: never more). ``max_days``: longest span of one
     request (None: any). ``reaches_back_days``: how far back the platform answers (None: without end).
     """
 
@@ -105,6 +106,7 @@ class Stream:
     read: Read
     max_days: int | None = None
     reaches_back_days: int | None = None
+    weekly_days: int | None = None
 
     def fetch(
         self,
@@ -146,20 +148,36 @@ class Stream:
             for chunk_start, chunk_end in _chunks(first, end, self.max_days):
                 tables += self._read(Query(connection, pull, account_id, chunk_start, chunk_end, moment))
         pull.put_away()
+        return self.window(connection, account_id, (first, end), moment, pull.pages, pull, tables)
+
+    def window(
+        self,
+        connection: Connection,
+        account_id: str,
+        span: tuple[date, date],
+        observed_at: datetime,
+        pages: Sequence[Page],
+        pull: Pull | None = None,
+        tables: Sequence[pa.Table] = (),
+    ) -> Window:
+        """Window of what came; without ``pull``, of pages only."""
         schema = self.table.arrow(source_columns(self.table))
+        drift = () if pull is None else sorted(pull.drift, key=lambda found: (found.kind, found.name))
         return Window(
             table=self.table,
             source=connection.source,
             stream=self.name,
             account_id=account_id,
-            start=first,
-            end=end,
-            observed_at=moment,
+            start=span[0],
+            end=span[1],
+            observed_at=observed_at,
             rows=pa.concat_tables(tables) if tables else schema.empty_table(),
-            pages=tuple(pull.pages),
+            pages=tuple(pages),
             mode=self.mode,
             source_mode=connection.source_mode,
             api_version=connection.api_version,
+            rejected=() if pull is None else tuple(pull.rejected),
+            drift=tuple(drift),
         )
 
     def _first_day(self, connection: Connection, account_id: str, start: date, moment: datetime) -> date:
@@ -171,12 +189,14 @@ class Stream:
     def _read(self, query: Query) -> list[pa.Table]:
         """Read a window; in halves, if it is too much for the platform."""
         query.pull.restart()
+        n_rejected = len(query.pull.rejected)
         try:
             found = self.read(query)
             return [found] if isinstance(found, pa.Table) else list(found)
         except TooMuchData:
             if query.start == query.end:
                 raise
+            del query.pull.rejected[n_rejected:]
             middle = query.start + (query.end - query.start) // 2
             halves = ((query.start, middle), (middle + timedelta(days=1), query.end))
             return [

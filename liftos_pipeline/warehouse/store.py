@@ -117,6 +117,8 @@ class Warehouse:
                 f"version {version}",
                 "Update liftos-pipeline.",
             )
+        if version < SCHEMA_VERSION:
+            self._update(connection)
         if mode != self.source_mode:
             raise WarehouseError(
                 f"a {self.source_mode} home",
@@ -124,6 +126,27 @@ class Warehouse:
                 "Set LIFTOS_HOME to another folder: live and simulated data are never mixed.",
             )
         self._is_checked = True
+
+    def _update(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Bring the tables of an older version to this one. Nothing is dropped; a new column is NULL in old rows."""
+        connection.execute("BEGIN")
+        for table in TABLES.values():
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {table.schema}")
+            connection.execute(table.ddl())
+            known = dict(
+                connection.execute(
+                    "SELECT column_name, is_nullable = 'YES' FROM information_schema.columns "
+                    "WHERE table_schema = ? AND table_name = ?",
+                    [table.schema, table.name],
+                ).fetchall()
+            )
+            for column in table.columns:
+                if column.name not in known:
+                    connection.execute(f"ALTER TABLE {table.full_name} ADD COLUMN {column.name} {column.type}")
+                elif column.nullable and not known[column.name]:
+                    connection.execute(f"ALTER TABLE {table.full_name} ALTER COLUMN {column.name} DROP NOT NULL")
+        connection.execute("UPDATE ops.home SET schema_version = ?", [SCHEMA_VERSION])
+        connection.execute("COMMIT")
 
     def _create(self, connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute("BEGIN")
