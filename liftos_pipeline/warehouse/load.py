@@ -13,8 +13,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from typing import NamedTuple
+from datetime import UTC, datetime
 
 import duckdb
 import orjson
@@ -25,24 +24,17 @@ from liftos_pipeline.errors import WarehouseError
 from liftos_pipeline.schema import FOREVER, Rejected, Table, Window, source_columns
 from liftos_pipeline.warehouse.archive import keep_bodies
 from liftos_pipeline.warehouse.pages import write_pages
-from liftos_pipeline.warehouse.quarantine import keep_quarantine, write_rejected
+from liftos_pipeline.warehouse.quarantine import (
+    Receipt,
+    emptied_window,
+    keep_quarantine,
+    place_of,
+    vanished,
+    write_rejected,
+)
 from liftos_pipeline.warehouse.store import Warehouse
 
 _BEGINNING = datetime(1, 1, 1)
-_FEWEST_VANISHED = 20
-"""Fewer rows may vanish from a window at once, even if they are most of it."""
-
-
-class _Receipt(NamedTuple):
-    """What one account-day's receipt says of its rows."""
-
-    account_id: str
-    date_day: date
-    observed_at: datetime
-    rows_in: int
-    rows_restated: int
-    rows_vanished: int
-    rows_rejected: int
 
 
 @dataclass(frozen=True)
@@ -74,7 +66,7 @@ def load_windows(
     """
     batch = list(windows)
     keep_bodies(warehouse.archive_file, (page for window in batch for page in window.pages))
-    done: list[_Receipt] = []
+    done: list[Receipt] = []
     with warehouse.write() as connection:
         for _, group in itertools.groupby(batch, key=lambda window: (window.source, window.stream, window.mode)):
             done += _load(connection, list(group), run_id, accept_vanished)
@@ -89,18 +81,18 @@ def load_windows(
 
 def _load(
     connection: duckdb.DuckDBPyConnection, windows: Sequence[Window], run_id: str, accept_vanished: bool
-) -> list[_Receipt]:
+) -> list[Receipt]:
     """One transaction; its receipts. An error ends the batch, and closing the connection rolls the transaction back."""
     connection.execute("BEGIN")
     _read_in(connection, windows)
     refused, error = _refused(connection, windows, run_id)
-    written: list[_Receipt] = []
+    written: list[Receipt] = []
     accepted = windows[:refused]
     if accepted:
         _make_assertions(connection, accepted)
         _make_versions(connection, windows[0])
         written = _write_receipts(connection, windows[0], run_id)
-        emptied = None if accept_vanished else _emptied(accepted, written)
+        emptied = None if accept_vanished else emptied_window(accepted, written)
         if emptied is not None:
             connection.execute("ROLLBACK")
             if emptied:
@@ -108,7 +100,7 @@ def _load(
             connection.execute("BEGIN")
             write_pages(connection, [windows[emptied]], run_id)
             connection.execute("COMMIT")
-            raise _vanished(windows[emptied])
+            raise vanished(windows[emptied])
         _write_versions(connection, windows[0].table, run_id)
         keep_quarantine(connection, accepted, run_id)
     write_pages(connection, windows[: refused + 1], run_id)
@@ -116,32 +108,6 @@ def _load(
     if error is not None:
         raise error
     return written
-
-
-def _emptied(windows: Sequence[Window], receipts: Sequence[_Receipt]) -> int | None:
-    """Number of the first window from which most rows that stood are missing."""
-    if windows[0].mode != "window":
-        return None
-    for number, window in enumerate(windows):
-        own = [
-            receipt
-            for receipt in receipts
-            if (receipt.account_id, receipt.observed_at) == (window.account_id, window.observed_at)
-            and window.start <= receipt.date_day <= window.end
-        ]
-        vanished, came = sum(r.rows_vanished for r in own), sum(r.rows_in for r in own)
-        if vanished >= _FEWEST_VANISHED and vanished > came:
-            return number
-    return None
-
-
-def _vanished(window: Window) -> WarehouseError:
-    return WarehouseError(
-        f"most rows of {_place(window)} to be there again",
-        "most of them missing, as if a permission were lost",
-        "The old data stands. Check the access of the credentials; if the platform did delete them, set "
-        "LIFTOS_ACCEPT_VANISHED=true for one run.",
-    )
 
 
 def _key(table: Table) -> str:
@@ -192,7 +158,7 @@ def _refused(
     if refused == len(windows):
         return refused, None
     window = windows[refused]
-    place = _place(window)
+    place = place_of(window)
     if refused == first_stray:
         return refused, WarehouseError(
             f"only rows of the days asked for from {place}",
@@ -204,10 +170,6 @@ def _refused(
         f"{_keep_rejected(connection, window, refused, run_id)} rows that share a key and differ",
         "Both are in ops.rejected_row; the old data stands. Re-run; report to the platform if it stays.",
     )
-
-
-def _place(window: Window) -> str:
-    return f"{window.source}.{window.stream} of {window.account_id}, {window.start} to {window.end}"
 
 
 def _rows_of_other_days(window: Window) -> int:
@@ -369,7 +331,7 @@ def _write_versions(connection: duckdb.DuckDBPyConnection, table: Table, run_id:
     )
 
 
-def _write_receipts(connection: duckdb.DuckDBPyConnection, window: Window, run_id: str) -> list[_Receipt]:
+def _write_receipts(connection: duckdb.DuckDBPyConnection, window: Window, run_id: str) -> list[Receipt]:
     """What ended at an assertion's clock was restated by it if its key came again, and vanished otherwise."""
     key, scope = _key(window.table), ", ".join(_scope(window))
     day = window.table.day if window.mode == "window" else "NULL::DATE"
@@ -398,7 +360,7 @@ def _write_receipts(connection: duckdb.DuckDBPyConnection, window: Window, run_i
         f"LEFT JOIN came c ON c.window_no = d.window_no AND coalesce(c.day, d.receipt_day) = d.receipt_day "
         f"LEFT JOIN rejected j ON j.window_no = d.window_no AND coalesce(j.day, d.receipt_day) = d.receipt_day "
         f"LEFT JOIN ended e ON e.window_no = d.window_no AND coalesce(e.day, d.receipt_day) = d.receipt_day "
-        f"ORDER BY d.account_id, d.observed_at, d.receipt_day RETURNING {', '.join(_Receipt._fields)}",
+        f"ORDER BY d.account_id, d.observed_at, d.receipt_day RETURNING {', '.join(Receipt._fields)}",
         {**where, "run": run_id, "now": datetime.now(UTC).replace(tzinfo=None)},
     ).fetchall()
-    return [_Receipt(*row) for row in written]
+    return [Receipt(*row) for row in written]
