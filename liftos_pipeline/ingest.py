@@ -8,29 +8,39 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import httpx
+import pyarrow.compute as pc
 
+from liftos_pipeline.errors import LiftosError
 from liftos_pipeline.platforms import SIMULATED_ORIGIN, simulated_app
 from liftos_pipeline.platforms.app import world_at
-from liftos_pipeline.schema import Window
+from liftos_pipeline.schema import Page, Window
 from liftos_pipeline.settings import Settings, last_ended_day
 from liftos_pipeline.simulator import World
 from liftos_pipeline.simulator.scenario import Scenario, scenario_named
 from liftos_pipeline.sources import SOURCES
+from liftos_pipeline.sources.localtime import naive_utc
 from liftos_pipeline.sources.stream import Connection, Source, Stream
 from liftos_pipeline.warehouse import Warehouse
+from liftos_pipeline.warehouse.archive import keep_bodies
 from liftos_pipeline.warehouse.load import LoadSummary, load_windows
-from liftos_pipeline.warehouse.receipts import receipts
+from liftos_pipeline.warehouse.pages import keep_failed
+from liftos_pipeline.warehouse.receipts import most_rows_a_day, receipts, record_gaps
 
 HISTORY_STEP_DAYS = 7
 """A simulated home is given the change logs that weekly pulls since its first day would have saved."""
 
-_BATCH_ROWS = 50_000
+_BATCH_ROWS = 25_000
 _BATCH_WINDOWS = 60
 _LONGEST_WINDOW_DAYS = 31
+_WINDOW_ROWS = 20_000
+"""About as many rows are pulled and held at a time."""
 _BEGINNING = date(2000, 1, 1)
+_ALMOST_A_WEEK = timedelta(days=6, hours=12)
+"""Daily runs do not start at the same minute."""
 _SIMULATED_KEY = b"simulated"
 
 
@@ -102,6 +112,7 @@ class PullSummary:
     rows: int
     rows_restated: int
     rows_vanished: int
+    rows_rejected: int
     pages: int
 
 
@@ -159,13 +170,26 @@ def _pull_at(stream: Stream, step: date, oldest: date, clocks: Mapping[date, Seq
     observed_at = end_of(step)
     if stream.mode == "upsert":
         return Pull(observed_at, _last_seen(clocks, observed_at), step)
-    start = max(oldest, step - timedelta(days=stream.restatement_days - 1))
+    start = max(oldest, step - timedelta(days=_days_again(stream, step, clocks, observed_at) - 1))
     if stream.mode == "window":
         missing = [day for day in _range(oldest, step) if not _is_seen(clocks.get(day, ()), observed_at)]
         start = min([start, *missing[:1]])
     if stream.reaches_back_days is not None:
         start = max(start, step - timedelta(days=stream.reaches_back_days - 1))
     return Pull(observed_at, min(start, step), step)
+
+
+def _days_again(stream: Stream, step: date, clocks: Mapping[date, Sequence[datetime]], at: datetime) -> int:
+    """How many of the newest days are pulled again at a moment: more once a week.
+
+    The week is over where a day that left the daily window a week ago was not pulled since.
+    """
+    if stream.weekly_days is None:
+        return stream.restatement_days
+    left = step - timedelta(days=stream.restatement_days + 6)
+    known = [clock for clock in clocks.get(left, ()) if clock <= at]
+    is_due = bool(known) and max(known) <= at - _ALMOST_A_WEEK
+    return stream.weekly_days if is_due else stream.restatement_days
 
 
 def _is_history_step(day: date, first_day: date) -> bool:
@@ -189,16 +213,34 @@ def _live_pulls(
     now: datetime,
 ) -> list[Pull]:
     newest = min(days[-1], last_ended_day(now.replace(tzinfo=UTC)))
-    wanted = set(_range(newest - timedelta(days=stream.restatement_days - 1), newest))
+    again = _days_again(stream, newest, seen, now)
+    wanted = set(_range(newest - timedelta(days=again - 1), newest))
     if stream.mode == "upsert":
         return [Pull(now, min(_last_seen(seen, now), newest), newest)]
     if stream.mode == "window":
         oldest = days[0] - timedelta(days=look_back_days - 1)
         wanted |= {day for day in _range(oldest, newest) if not seen.get(day)}
     if stream.reaches_back_days is not None:
-        earliest = now.date() - timedelta(days=stream.reaches_back_days - 1)
+        earliest = _earliest(stream, now)
         wanted = {day for day in wanted if day >= earliest}
     return [Pull(now, start, end) for start, end in _stretches(sorted(wanted))]
+
+
+def _earliest(stream: Stream, now: datetime) -> date:
+    """First day that the platform still serves."""
+    return now.date() - timedelta(days=(stream.reaches_back_days or 1) - 1)
+
+
+def lost_days(
+    stream: Stream, as_of_days: Sequence[date], seen: Mapping[date, object], look_back_days: int, now: datetime
+) -> list[tuple[date, date]]:
+    """Stretches of days that were never pulled and that the platform no longer serves."""
+    if stream.mode != "window" or stream.reaches_back_days is None:
+        return []
+    oldest = min(as_of_days) - timedelta(days=look_back_days - 1)
+    return _stretches(
+        [day for day in _range(oldest, _earliest(stream, now) - timedelta(days=1)) if day not in seen]
+    )
 
 
 def _stretches(days: Sequence[date]) -> list[tuple[date, date]]:
@@ -228,23 +270,36 @@ def pull_stream(
     known = receipts(home.warehouse, source_name, stream_name)
     now = None if home.is_simulated else datetime.now(UTC).replace(tzinfo=None)
     first_day = home.scenario().start if home.is_simulated else date(1970, 1, 1)
+    accounts = _accounts(home, source, as_of_days)
+    if now is not None:
+        gaps = {
+            account: lost_days(
+                stream, as_of_days, known.get(account, {}), home.settings.liftos_look_back_days, now
+            )
+            for account in accounts
+        }
+        record_gaps(home.warehouse, (source_name, stream_name), gaps, now, run_id)
     tasks = [
-        (part, account)
-        for account in _accounts(home, source, as_of_days)
+        (pull, account)
+        for account in accounts
         for pull in plan_pulls(
             stream, as_of_days, known.get(account, {}), first_day, home.settings.liftos_look_back_days, now
         )
-        for part in (_parts(pull) if stream.mode == "window" else [pull])
     ]
     tasks.sort(key=lambda task: (task[0].observed_at, task[1], task[0].start))
     return _run(home, source, stream, tasks, run_id)
 
 
-def _parts(pull: Pull) -> list[Pull]:
-    """A long pull as windows of about a month, so that no window has to fit in memory whole."""
-    starts = _range(pull.start, pull.end)[::_LONGEST_WINDOW_DAYS]
-    ends = [*(start - timedelta(days=1) for start in starts[1:]), pull.end]
-    return [Pull(pull.observed_at, start, end) for start, end in zip(starts, ends, strict=True)]
+def _next_part(pull: Pull, rows_a_day: int | None) -> Pull:
+    """The pull's first days: few enough to be held in memory, at most a month; one day where nothing is known yet."""
+    fitting = 1 if rows_a_day is None else _WINDOW_ROWS // max(rows_a_day, 1)
+    days = min(max(fitting, 1), _LONGEST_WINDOW_DAYS)
+    return Pull(pull.observed_at, pull.start, min(pull.end, pull.start + timedelta(days=days - 1)))
+
+
+def _most_rows_a_day(window: Window) -> int:
+    counts = pc.value_counts(window.rows.column(str(window.table.day))).field("counts")
+    return int(pc.max(counts).as_py() or 0)
 
 
 def _accounts(home: Home, source: Source, as_of_days: Sequence[date]) -> tuple[str, ...]:
@@ -262,6 +317,8 @@ def _run(
     connection: Connection | None = None
     batch: list[Window] = []
     loads: list[Future[LoadSummary]] = []
+    rows_a_day = most_rows_a_day(home.warehouse, source.name, stream.name) if stream.mode == "window" else {}
+    n_windows = 0
     with ThreadPoolExecutor(1, "load") as loader:
 
         def flush() -> None:
@@ -269,7 +326,8 @@ def _run(
             if loads:
                 loads[-1].result()
             if batch:
-                loads.append(loader.submit(load_windows, home.warehouse, tuple(batch), run_id))
+                accepted = home.settings.liftos_accept_vanished
+                loads.append(loader.submit(load_windows, home.warehouse, tuple(batch), run_id, accepted))
                 batch.clear()
 
         try:
@@ -277,20 +335,42 @@ def _run(
                 if connection is None or pull.observed_at != clock:
                     _close(connection)
                     clock, connection = pull.observed_at, connect(home, source, pull.observed_at)
-                batch.append(stream.fetch(connection, account, pull.start, pull.end, pull.observed_at))
-                if len(batch) >= _BATCH_WINDOWS or sum(len(window.rows) for window in batch) >= _BATCH_ROWS:
-                    flush()
+                while pull.start <= pull.end:
+                    part = _next_part(pull, rows_a_day.get(account)) if stream.mode == "window" else pull
+                    window = _fetch(home, connection, stream, account, part, run_id)
+                    batch.append(window)
+                    n_windows += 1
+                    if stream.mode == "window":
+                        rows_a_day[account] = max(rows_a_day.get(account, 0), _most_rows_a_day(window))
+                    if len(batch) >= _BATCH_WINDOWS or sum(len(window.rows) for window in batch) >= _BATCH_ROWS:
+                        flush()
+                    pull = Pull(pull.observed_at, part.end + timedelta(days=1), pull.end)
         finally:
             _close(connection)
             flush()
     done = [load.result() for load in loads]
     return PullSummary(
-        windows=len(tasks),
+        windows=n_windows,
         rows=sum(load.rows_in for load in done),
         rows_restated=sum(load.rows_restated for load in done),
         rows_vanished=sum(load.rows_vanished for load in done),
+        rows_rejected=sum(load.rows_rejected for load in done),
         pages=sum(load.pages for load in done),
     )
+
+
+def _fetch(home: Home, connection: Connection, stream: Stream, account: str, pull: Pull, run_id: str) -> Window:
+    """One window; if it fails, its pages are kept all the same."""
+    pages: list[Page] = []
+    try:
+        return stream.fetch(connection, account, pull.start, pull.end, pull.observed_at, pages)
+    except LiftosError:
+        keep_failed(
+            home.warehouse,
+            stream.window(connection, account, (pull.start, pull.end), naive_utc(pull.observed_at), pages),
+            run_id,
+        )
+        raise
 
 
 def _close(connection: Connection | None) -> None:
@@ -301,4 +381,6 @@ def _close(connection: Connection | None) -> None:
 def connect(home: Home, source: Source, observed_at: datetime) -> Connection:
     """Connection to one platform; in a simulated home it answers as of ``observed_at``."""
     clock = observed_at.replace(tzinfo=UTC) if home.is_simulated else None
-    return source.connect(home.settings, clock=clock, transport=home.transport, hash_key=home.hash_key)
+    opened = source.connect(home.settings, clock=clock, transport=home.transport, hash_key=home.hash_key)
+    opened.keep = partial(keep_bodies, home.warehouse.archive_file)
+    return opened

@@ -74,6 +74,7 @@ class Settings(BaseSettings):
     liftos_scenario: str = "staggered_rollout"
     liftos_fred_backend: Literal["auto", "pandas_datareader"] = "auto"
     liftos_alert_webhook_url: SecretStr | None = None
+    liftos_accept_vanished: bool = False
     liftos_http_wait_budget_s: float = Field(900.0, ge=0)
     liftos_overlap_min_effective_controls: float = Field(20.0, ge=1)
     liftos_certificate_replays: int = Field(100, ge=20)

@@ -14,7 +14,7 @@ from typing import Literal
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FOREVER = datetime(9999, 12, 31)
 PLATFORMS = ("meta", "google_ads", "klaviyo", "fred")
 AD_PLATFORMS = ("meta", "google_ads")
@@ -88,6 +88,26 @@ class Page:
 
 
 @dataclass(frozen=True)
+class Rejected:
+    """Values of one row that cannot be true. The row stands without them; here it is as it came, as redacted JSON."""
+
+    date_day: date | None
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Drift:
+    """Something that the platform's documented format does not have: a ``field``, or a ``value`` of a field.
+
+    ``name`` is the field, with ``=value`` behind it for a value.
+    """
+
+    kind: Literal["field", "value"]
+    name: str
+
+
+@dataclass(frozen=True)
 class Window:
     """All that a platform said at ``observed_at`` of one stream of one account over the days ``start``..``end``.
 
@@ -107,6 +127,8 @@ class Window:
     mode: Literal["window", "snapshot", "upsert"]
     source_mode: SourceMode
     api_version: str
+    rejected: tuple[Rejected, ...] = ()
+    drift: tuple[Drift, ...] = ()
 
 
 def columns(*spec: tuple) -> tuple[Column, ...]:

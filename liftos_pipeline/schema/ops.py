@@ -51,6 +51,7 @@ LOAD_RECEIPT = Table(
         ("rows_in", "BIGINT", "Rows of that day; 0 is an empty day, not a missing one.", False),
         ("rows_restated", "BIGINT", "Rows whose content changed against what stood.", False),
         ("rows_vanished", "BIGINT", "Rows that the platform no longer returns.", False),
+        ("rows_rejected", "BIGINT", "Rows with values that cannot be true; see ops.rejected_row."),
         ("run_id", "VARCHAR", "Run.", False),
         ("source_mode", "VARCHAR", "live, simulated or recorded.", False),
         ("finished_at", "TIMESTAMP", "Wall clock (UTC).", False),
@@ -60,18 +61,55 @@ LOAD_RECEIPT = Table(
 REJECTED_ROW = Table(
     "ops",
     "rejected_row",
-    ("source", "stream", "account_id", "observed_at", "row_no"),
+    ("source", "stream", "account_id", "observed_at", "window_start", "row_no"),
     columns(
         ("source", "VARCHAR", "Platform.", False),
         ("stream", "VARCHAR", "Stream.", False),
         ("account_id", "VARCHAR", "Account.", False),
         ("observed_at", "TIMESTAMP", "The pull's clock (UTC).", False),
-        ("row_no", "BIGINT", "Position in the window.", False),
+        ("row_no", "BIGINT", "Number among the window's rejected rows.", False),
         ("reason", "VARCHAR", "Why it was refused.", False),
         ("detail", "VARCHAR", "JSON of the row, redacted.", False),
         ("run_id", "VARCHAR", "Run.", False),
+        ("window_start", "DATE", "First day asked for."),
+        ("date_day", "DATE", "The row's day; NULL where it has none."),
     ),
-    "Rows that were refused, with the reason.",
+    "Rows with values that cannot be true, as they came. The row is loaded without these values, or, where two rows share a "
+    "key and differ, not at all.",
+)
+SCHEMA_DRIFT = Table(
+    "ops",
+    "schema_drift",
+    ("source", "stream", "kind", "name"),
+    columns(
+        ("source", "VARCHAR", "Platform.", False),
+        ("stream", "VARCHAR", "Stream.", False),
+        (
+            "kind",
+            "VARCHAR",
+            "field: one that no column holds, kept in extra. value: one that is not in the list.",
+            False,
+        ),
+        ("name", "VARCHAR", "The field; field=value for a value.", False),
+        ("first_seen", "TIMESTAMP", "Clock (UTC) of the first pull with it.", False),
+        ("last_seen", "TIMESTAMP", "Clock (UTC) of the last one.", False),
+    ),
+    "What platforms send beyond their documented format.",
+)
+HISTORY_GAP = Table(
+    "ops",
+    "history_gap",
+    ("source", "stream", "account_id", "first_day"),
+    columns(
+        ("source", "VARCHAR", "Platform.", False),
+        ("stream", "VARCHAR", "Stream.", False),
+        ("account_id", "VARCHAR", "Account.", False),
+        ("first_day", "DATE", "First day that the platform no longer serves and that was never pulled.", False),
+        ("last_day", "DATE", "Last such day.", False),
+        ("recorded_at", "TIMESTAMP", "Clock (UTC) of the pull that found it gone.", False),
+        ("run_id", "VARCHAR", "Run.", False),
+    ),
+    "Days that can never be pulled any more.",
 )
 RESULT_RECEIPT = Table(
     "ops",
@@ -86,4 +124,12 @@ RESULT_RECEIPT = Table(
     ),
     "Which result partition was written, and when.",
 )
-OPS_TABLES: tuple[Table, ...] = (HOME, API_PAGE, LOAD_RECEIPT, REJECTED_ROW, RESULT_RECEIPT)
+OPS_TABLES: tuple[Table, ...] = (
+    HOME,
+    API_PAGE,
+    LOAD_RECEIPT,
+    REJECTED_ROW,
+    SCHEMA_DRIFT,
+    HISTORY_GAP,
+    RESULT_RECEIPT,
+)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Literal, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 import orjson
@@ -353,10 +354,11 @@ def _in_seconds(seconds: float) -> datetime:
 
 def _origin(url: str) -> tuple[str, str, int | None]:
     try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL:
+        parsed = urlsplit(url)
+        port = parsed.port
+    except ValueError:
         return ("", "", None)
-    return (parsed.scheme, parsed.host, parsed.port or {"http": 80, "https": 443}.get(parsed.scheme))
+    return (parsed.scheme, parsed.hostname or "", port or {"http": 80, "https": 443}.get(parsed.scheme))
 
 
 class _WithoutQueries(logging.Filter):

@@ -9,11 +9,13 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from liftos_pipeline.schema import Table, source_columns
+from liftos_pipeline.schema import Drift, Rejected, Table, source_columns
 from liftos_pipeline.sources.pull import Pull, Row
 
 _NOTHING: Row = {}
 _REFUSED = (pa.ArrowException, OverflowError)
+LARGEST = 1e12
+"""No amount or count of one row and day is larger."""
 _INSTANT = pa.timestamp("us", "UTC")
 _KINDS = {
     pa.string(): "text",
@@ -46,26 +48,68 @@ class Columns:
         self._schema = table.arrow(source_columns(table))
         self._pull = pull
         self._count = count
+        self._table = table
+        self._reasons: dict[int, list[str]] = {}
         self._arrays: dict[str, pa.Array] = {"account_id": pa.repeat(pa.scalar(account_id), count)}
 
     def put(
-        self, column: str, values: Sequence[object], field: str | None = None, minimum: float | None = None
+        self,
+        column: str,
+        values: Sequence[object],
+        field: str | None = None,
+        minimum: float | None = None,
+        *,
+        largest: float = LARGEST,
+        required: bool = False,
+        known: frozenset[str] | None = None,
     ) -> pa.Array:
         """Cast and keep one column; ``field`` is what the platform calls it.
+
+        A number of a daily table that cannot be true (not finite; below ``minimum`` or above ``largest`` where a minimum is
+        given) is rejected: it becomes NULL, and the row goes to quarantine as it came. A text that is not among the ``known``
+        ones is kept and remembered as drift.
 
         Raises
         ------
         MalformedPage
-            A value is not of the column's kind, is missing where one is required, or lies below ``minimum``.
+            A value is not of the column's kind, or is missing where one is required.
         """
-        target = self._schema.field(column)
         name = field or column
-        array = self._cast(values, target.type, name)
-        if minimum is not None and array.null_count < len(array) and pc.min(array).as_py() < minimum:
-            row = int(np.argmax(np.array([v is not None and v < minimum for v in array.to_pylist()])))
-            raise self._pull.malformed(name, values[row], f"at least {minimum:g}", row)
+        array = self._cast(values, self._schema.field(column).type, name)
+        if required and None in values:
+            raise self._pull.malformed(name, None, "a value", values.index(None))
+        if minimum is not None and array.null_count < len(array):
+            bounds = pc.min_max(array).as_py()
+            if bounds["min"] < minimum or bounds["max"] > largest:
+                is_bad = pc.or_(pc.less(array, minimum), pc.greater(array, largest))
+                array = self._reject(array, is_bad, f"{name} outside {minimum:g} to {largest:g}")
+        if known is not None:
+            self._pull.drift.update(
+                Drift("value", f"{name}={value}")
+                for value in pc.unique(array).to_pylist()
+                if value not in {None, *known}
+            )
         self.keep(column, array, name)
         return array
+
+    def at_most(self, column: str, other: str) -> None:
+        """Reject both of two kept counts where the first is larger than the second."""
+        first, second = self._arrays[column], self._arrays[other]
+        is_bad = pc.fill_null(pc.greater(first, second), False)
+        if pc.any(is_bad).as_py():
+            for name in (column, other):
+                self._arrays[name] = self._reject(self._arrays[name], is_bad, f"{column} above {other}")
+
+    def _reject(self, array: pa.Array, is_bad: pa.Array, reason: str) -> pa.Array:
+        is_bad = pc.fill_null(is_bad, False)
+        for row in np.flatnonzero(is_bad.to_numpy(zero_copy_only=False)).tolist():
+            self._note(row, reason)
+        return pc.if_else(is_bad, pa.scalar(None, array.type), array)
+
+    def _note(self, row: int, reason: str) -> None:
+        reasons = self._reasons.setdefault(row, [])
+        if reason not in reasons:
+            reasons.append(reason)
 
     def keep(self, column: str, array: pa.Array, field: str | None = None) -> None:
         """Keep a column that is typed already."""
@@ -78,7 +122,15 @@ class Columns:
         """The table; ``extra`` is JSON of the fields that no column holds."""
         values = extra if extra is not None else [None] * self._count
         self._arrays["extra"] = pa.array(values, pa.string())
+        for text in dict.fromkeys(values):
+            if text is not None:
+                self._pull.drift.update(Drift("field", name) for name in orjson.loads(text))
+        self._pull.rejected += [self._rejected(row) for row in sorted(self._reasons)]
         return pa.Table.from_arrays([self._arrays[name] for name in self._schema.names], schema=self._schema)
+
+    def _rejected(self, row: int) -> Rejected:
+        day = self._arrays[self._table.day][row].as_py() if self._table.day else None
+        return Rejected(day, "; ".join(self._reasons[row]), json_text(self._pull.rows[row]))
 
     def _cast(self, values: Sequence[object], kind: pa.DataType, field: str) -> pa.Array:
         try:
@@ -90,8 +142,25 @@ class Columns:
             try:
                 singles.append(convert([value], kind))
             except _REFUSED as error:
-                raise self._pull.malformed(field, value, _KINDS[kind], row) from error
+                if self._table.day is None or not (_is_number(kind) and _is_beyond_bounds(value)):
+                    raise self._pull.malformed(field, value, _KINDS[kind], row) from error
+                self._note(row, f"{field} is {value}")
+                singles.append(pa.nulls(1, kind))
         return pa.concat_arrays(singles)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+
+
+def _is_beyond_bounds(value: object) -> bool:
+    """NaN, an infinity, or a number beyond ``LARGEST``, as text or as a number."""
+    if type(value) not in (str, int, float):
+        return False
+    try:
+        return not abs(float(value)) <= LARGEST  # type: ignore[arg-type]
+    except (ValueError, OverflowError):
+        return False
 
 
 def convert(values: Sequence[object], kind: pa.DataType) -> pa.Array:

@@ -10,12 +10,11 @@ from datetime import datetime
 
 import httpx
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from liftos_pipeline.schema import raw
 from liftos_pipeline.settings import Settings
 from liftos_pipeline.sources.client import Client, Limits
-from liftos_pipeline.sources.columns import Columns, convert, extras, part
+from liftos_pipeline.sources.columns import Columns, extras, part
 from liftos_pipeline.sources.google_changes import read_change_events
 from liftos_pipeline.sources.google_experiments import read_experiment_arms, read_experiments
 from liftos_pipeline.sources.google_wire import RefreshedToken, classify, known_fields, last_id, search
@@ -168,6 +167,8 @@ _COUNTED = {
     "conversions_by_conversion_date": "conversionsByConversionDate",
 }
 """Counts of a row that was delivered. Google leaves unset counts out; they were asked for, so absent is 0."""
+_LARGEST_MICROS = 1e18
+"""Credits for invalid clicks are negative costs."""
 _RATIOS = {
     "ctr_ratio": "ctr",
     "search_impression_share": "searchImpressionShare",
@@ -176,11 +177,15 @@ _RATIOS = {
 
 
 def _put_metrics(columns: Columns, metrics: Sequence[Row]) -> None:
-    columns.put("cost_micros", _values(metrics, "costMicros"), "metrics.costMicros", minimum=0)
-    columns.put("impressions", _values(metrics, "impressions"), "metrics.impressions", minimum=0)
+    cost = _values(metrics, "costMicros")
+    columns.put(
+        "cost_micros", cost, "metrics.costMicros", -_LARGEST_MICROS, largest=_LARGEST_MICROS, required=True
+    )
+    columns.put("impressions", _values(metrics, "impressions"), "metrics.impressions", minimum=0, required=True)
     for column, field in _COUNTED.items():
-        array = columns.put(column, _values(metrics, field), f"metrics.{field}")
-        columns.keep(column, pc.fill_null(array, convert([0], array.type)[0]))
+        values = [0 if value is None else value for value in _values(metrics, field)]
+        columns.put(column, values, f"metrics.{field}")
+    columns.at_most("clicks", "impressions")
     for column, field in _RATIOS.items():
         columns.put(column, _values(metrics, field), f"metrics.{field}")
 
@@ -260,7 +265,16 @@ SOURCE = Source(
     name="google_ads",
     streams=(
         Stream("customer", raw.GOOGLE_ADS_CUSTOMER, "snapshot", 1, _read_customer),
-        Stream("daily", raw.GOOGLE_ADS_DAILY, "window", 30, _read_daily, max_days=90, reaches_back_days=1123),
+        Stream(
+            "daily",
+            raw.GOOGLE_ADS_DAILY,
+            "window",
+            30,
+            _read_daily,
+            max_days=90,
+            reaches_back_days=1123,
+            weekly_days=90,
+        ),
         Stream(
             "keyword_quality_daily",
             raw.GOOGLE_ADS_KEYWORD_QUALITY_DAILY,

@@ -229,7 +229,7 @@ SOURCE = Source(
         Stream("list_memberships", raw.KLAVIYO_LIST_MEMBERSHIPS, "snapshot", 1, _read_memberships),
         Stream("campaigns", raw.KLAVIYO_CAMPAIGNS, "snapshot", 1, _read_campaigns),
         Stream("profiles", raw.KLAVIYO_PROFILES, "upsert", 1, read_profiles),
-        Stream("events", raw.KLAVIYO_EVENTS, "window", 3, read_events, max_days=14),
+        Stream("events", raw.KLAVIYO_EVENTS, "window", 3, read_events, max_days=14, weekly_days=30),
     ),
     connect=connect,
     accounts=accounts,

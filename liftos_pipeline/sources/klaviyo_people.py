@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 import numpy as np
@@ -22,7 +22,7 @@ _EVENT_ATTRIBUTES = frozenset({"timestamp", "datetime", "uuid", "event_propertie
 _PROFILE_FIELDS = "email,created,updated,last_event_date,location,subscriptions"
 
 
-def read_events(query: Query) -> pa.Table:
+def read_events(query: Query) -> Iterator[pa.Table]:
     """Events of the account's local days, each once; a time ahead of the clock is kept as it was sent."""
     pull, zone = query.pull, query.account.zone
     since, until = midnight(query.start, zone), midnight(query.end + timedelta(days=1), zone)
@@ -35,13 +35,16 @@ def read_events(query: Query) -> pa.Table:
         "fields[metric]": "name",
     }
     names: dict[str, object] = {}
-    for page in pull.walk("events", params, next_link):
-        names.update(_metric_names(pull, page))
-    rows, told = pull.rows, attributes(pull.rows, pull)
+    for rows in pull.batches("events", params, next_link, lambda page: names.update(_metric_names(pull, page))):
+        yield _events(query, rows, names)
+
+
+def _events(query: Query, rows: Sequence[Row], names: dict[str, object]) -> pa.Table:
+    pull, told = query.pull, attributes(rows, query.pull)
     columns = Columns(raw.KLAVIYO_EVENTS, pull, query.account_id, len(rows))
     columns.put("event_id", [row.get("id") for row in rows], "id")
     at = columns.put("occurred_at", _times(told), "timestamp")
-    days = local_days(at.to_numpy(zero_copy_only=False), zone)
+    days = local_days(at.to_numpy(zero_copy_only=False), query.account.zone)
     columns.keep("date_day", pa.array(days, pa.date32()))
     metrics = [related_id(row, "metric") for row in rows]
     columns.put("metric_id", metrics, "metric.id")

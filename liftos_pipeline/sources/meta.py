@@ -150,7 +150,12 @@ def _read_campaigns(query: Query) -> pa.Table:
     columns = Columns(raw.META_CAMPAIGNS, query.pull, query.account_id, len(rows))
     columns.put("campaign_id", [row.get("id") for row in rows], "id")
     columns.put("campaign_name", [row.get("name") for row in rows], "name")
-    columns.put("status", [row.get("effective_status") for row in rows], "effective_status")
+    columns.put(
+        "status",
+        [row.get("effective_status") for row in rows],
+        "effective_status",
+        known=frozenset(CAMPAIGN_STATUSES),
+    )
     columns.put("objective", [row.get("objective") for row in rows])
     _put_budgets(query, columns, ("daily_budget", "lifetime_budget"))
     return columns.finish(extra)
@@ -164,7 +169,12 @@ def _read_adsets(query: Query) -> pa.Table:
     columns.put("adset_id", [row.get("id") for row in rows], "id")
     columns.put("campaign_id", [row.get("campaign_id") for row in rows])
     columns.put("adset_name", [row.get("name") for row in rows], "name")
-    columns.put("status", [row.get("effective_status") for row in rows], "effective_status")
+    columns.put(
+        "status",
+        [row.get("effective_status") for row in rows],
+        "effective_status",
+        known=frozenset(ADSET_STATUSES),
+    )
     columns.put("optimization_goal", [row.get("optimization_goal") for row in rows])
     _put_budgets(query, columns, ("daily_budget",))
     targeting = [row.get("targeting") for row in rows]
@@ -181,7 +191,9 @@ def _read_ads(query: Query) -> pa.Table:
     columns.put("adset_id", [row.get("adset_id") for row in rows])
     columns.put("campaign_id", [row.get("campaign_id") for row in rows])
     columns.put("ad_name", [row.get("name") for row in rows], "name")
-    columns.put("status", [row.get("effective_status") for row in rows], "effective_status")
+    columns.put(
+        "status", [row.get("effective_status") for row in rows], "effective_status", known=frozenset(AD_STATUSES)
+    )
     creatives = [row.get("creative") for row in rows]
     columns.put("creative_id", [c.get("id") if isinstance(c, dict) else c for c in creatives], "creative")
     return columns.finish(extra)

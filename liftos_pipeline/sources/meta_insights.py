@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from liftos_pipeline.schema import raw
 from liftos_pipeline.sources.columns import Columns, extras
@@ -37,6 +36,9 @@ FIELDS = (
     *("attribution_setting", "objective", "optimization_goal", "buying_type"),
     *("quality_ranking", "engagement_rate_ranking", "conversion_rate_ranking"),
 )
+QUALITY_RANKINGS = frozenset(
+    ("ABOVE_AVERAGE", "AVERAGE", "BELOW_AVERAGE_10", "BELOW_AVERAGE_20", "BELOW_AVERAGE_35", "UNKNOWN")
+)
 _KNOWN = frozenset(FIELDS)
 _STATUSES = {"campaign": CAMPAIGN_STATUSES, "ad": AD_STATUSES}
 _PAGE_ROWS = 500
@@ -62,31 +64,30 @@ def _json(value: object) -> str:
     return orjson.dumps(value).decode()
 
 
-def read_insights(query: Query) -> pa.Table:
+def read_insights(query: Query) -> Iterator[pa.Table]:
     """Insights of both levels; a row that was not delivered is not sent."""
-    pull = query.pull
-    levels: list[str] = []
     for level in LEVELS:
-        for page in pull.walk(f"act_{query.account_id}/insights", _params(query, level), next_link):
-            levels += [level] * len(page["data"])  # type: ignore[arg-type]
-    rows = pull.rows
+        for rows in query.pull.batches(f"act_{query.account_id}/insights", _params(query, level), next_link):
+            yield _table(query, level, rows)
+
+
+def _table(query: Query, level: str, rows: Sequence[Row]) -> pa.Table:
+    pull = query.pull
     columns = Columns(raw.META_INSIGHTS_DAILY, pull, query.account_id, len(rows))
-    columns.put("level", levels)
-    campaigns, ads = [row.get("campaign_id") for row in rows], [row.get("ad_id") for row in rows]
-    is_ad = [level == "ad" for level in levels]
-    columns.put("campaign_id", campaigns)
-    columns.put("entity_id", [a if deep else c for a, c, deep in zip(ads, campaigns, is_ad, strict=True)], "ad_id")
+    columns.put("level", [level] * len(rows))
+    columns.put("campaign_id", [row.get("campaign_id") for row in rows])
     columns.put("campaign_name", [row.get("campaign_name") for row in rows])
-    columns.put("adset_id", [row.get("adset_id") if deep else None for row, deep in zip(rows, is_ad, strict=True)])
-    columns.put("ad_id", [a if deep else None for a, deep in zip(ads, is_ad, strict=True)])
+    for name in ("adset_id", "ad_id"):
+        columns.put(name, [row.get(name) if level == "ad" else None for row in rows])
+    columns.put("entity_id", [row.get(f"{level}_id") for row in rows], f"{level}_id")
     put_days(columns, pull, rows)
     currency = query.account.currency_code
     columns.put("currency_code", [row.get("account_currency") or currency for row in rows], "account_currency")
-    columns.put("spend", [row.get("spend") for row in rows], minimum=0)
+    columns.put("spend", [row.get("spend") for row in rows], minimum=0, required=True)
     _put_delivery(columns, rows)
     _put_purchases(columns, pull, rows)
-    for name in ("attribution_setting", "quality_ranking"):
-        columns.put(name, [row.get(name) for row in rows])
+    columns.put("attribution_setting", [row.get("attribution_setting") for row in rows])
+    columns.put("quality_ranking", [row.get("quality_ranking") for row in rows], known=QUALITY_RANKINGS)
     return columns.finish(extras([("", rows, _KNOWN)], len(rows)))
 
 
@@ -101,22 +102,22 @@ def put_days(columns: Columns, pull: Pull, rows: Sequence[Row]) -> None:
 
 def _put_delivery(columns: Columns, rows: Sequence[Row]) -> None:
     """Counts of a delivered row. Clicks that are absent are 0 only where the click rate beside them is 0."""
-    columns.put("impressions", [row.get("impressions") for row in rows], minimum=0)
+    columns.put("impressions", [row.get("impressions") for row in rows], minimum=0, required=True)
     columns.put("reach", [row.get("reach") for row in rows], minimum=0)
     columns.put("frequency", [row.get("frequency") for row in rows])
-    rate = columns.put("ctr_pct", [row.get("ctr") for row in rows], "ctr")
-    clicks = columns.put("clicks_all", [row.get("clicks") for row in rows], "clicks", minimum=0)
-    links = columns.put(
-        "link_clicks", [row.get("inline_link_clicks") for row in rows], "inline_link_clicks", minimum=0
-    )
-    clicks = _zero_where(clicks, pc.equal(rate, 0.0))
-    columns.keep("clicks_all", clicks)
-    columns.keep("link_clicks", _zero_where(links, pc.is_valid(clicks)))
-
-
-def _zero_where(counts: pa.Array, is_zero: pa.Array) -> pa.Array:
-    absent = pc.and_(pc.is_null(counts), pc.fill_null(is_zero, False))
-    return pc.if_else(absent, pa.scalar(0, counts.type), counts)
+    rate = columns.put("ctr_pct", [row.get("ctr") for row in rows], "ctr").to_pylist()
+    clicks = [
+        0 if count is None and share == 0.0 else count
+        for count, share in zip([row.get("clicks") for row in rows], rate, strict=True)
+    ]
+    links = [
+        0 if count is None and shown is not None else count
+        for count, shown in zip([row.get("inline_link_clicks") for row in rows], clicks, strict=True)
+    ]
+    columns.put("clicks_all", clicks, "clicks", minimum=0)
+    columns.put("link_clicks", links, "inline_link_clicks", minimum=0)
+    columns.at_most("clicks_all", "impressions")
+    columns.at_most("reach", "impressions")
 
 
 def _put_purchases(columns: Columns, pull: Pull, rows: Sequence[Row]) -> None:
@@ -125,7 +126,7 @@ def _put_purchases(columns: Columns, pull: Pull, rows: Sequence[Row]) -> None:
     bought = [_purchase(pull, entries, i) if entries else _NONE for i, entries in enumerate(actions)]
     kinds = [b.get("action_type") for b in bought]
     columns.put("conversion_action_type", kinds)
-    _put_named(columns, pull, "conversions", bought, "actions.value")
+    columns.put("conversions", [b.get("value") for b in bought], "actions.value", minimum=0, required=True)
     for window in ATTRIBUTION_WINDOWS:
         columns.put(f"conversions_{window}", [b.get(window, "0") for b in bought], f"actions.{window}", 0)
     values = [row.get("action_values") for row in rows]
@@ -133,13 +134,7 @@ def _put_purchases(columns: Columns, pull: Pull, rows: Sequence[Row]) -> None:
         _purchase(pull, entries, i, {kind: 0}) if entries and kind else _NONE
         for i, (kind, entries) in enumerate(zip(kinds, values, strict=True))
     ]
-    _put_named(columns, pull, "conversions_value", paid, "action_values.value")
-
-
-def _put_named(columns: Columns, pull: Pull, column: str, entries: Sequence[Row], field: str) -> None:
-    array = columns.put(column, [entry.get("value") for entry in entries], field)
-    if array.null_count:
-        raise pull.malformed(field, None, "an amount", pc.index(pc.is_null(array), True).as_py())
+    columns.put("conversions_value", [p.get("value") for p in paid], "action_values.value", required=True)
 
 
 def _purchase(pull: Pull, entries: object, row: int, ranks: Mapping[object, int] = _PREFERENCE) -> Row:

@@ -5,26 +5,51 @@ How links look is the platforms' business.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
 
 import httpx
 import orjson
 
 from liftos_pipeline.errors import MalformedPage, PlatformError
-from liftos_pipeline.schema import Page
+from liftos_pipeline.schema import Drift, Page, Rejected
 from liftos_pipeline.sources.client import Client, Request, parse_json
 
 Row = dict[str, object]
+KeepBodies = Callable[[Sequence[Page]], None]
+
+_BATCH_ROWS = 10_000
+_HELD_BYTES = 4_000_000
+_Payload = TypeVar("_Payload")
 
 
 class Pull:
-    """Pages of one window; ``rows`` are those of the span that is being read."""
+    """Pages of one window; ``rows`` are those of the span that is being read. ``rejected`` and ``drift`` are what its
+    rows had that cannot be true, or that nobody documented.
 
-    def __init__(self, client: Client, stream: str) -> None:
+    Parameters
+    ----------
+    client : Client
+    stream : str
+        For messages.
+    pages : list of Page, optional
+        Where pages are appended; the caller has them even if the pull fails.
+    keep : callable, optional
+        Stores the bodies of pages. They are handed over a few megabytes at a time and then no longer held.
+    """
+
+    def __init__(
+        self, client: Client, stream: str, pages: list[Page] | None = None, keep: KeepBodies | None = None
+    ) -> None:
         self.stream = stream
-        self.pages: list[Page] = []
+        self.pages: list[Page] = [] if pages is None else pages
         self.rows: list[Row] = []
+        self.rejected: list[Rejected] = []
+        self.drift: set[Drift] = set()
         self._client = client
+        self._keep = keep
+        self._n_kept = len(self.pages)
         self._first_rows: list[int] = []
         self._row_pages: list[int] = []
 
@@ -41,18 +66,18 @@ class Pull:
         MalformedPage
             The answer is JSON of another kind.
         """
-        return self._object(self._client.send(Request("GET", self._client.url(path, params)), self.pages))
+        return self._object(self._send(Request("GET", self._client.url(path, params))))
 
     def post(self, path: str, body: Mapping[str, str]) -> object:
         """JSON value that answers a JSON body."""
         request = Request("POST", self._client.url(path), orjson.dumps(body), "application/json")
-        return self._client.send(request, self.pages)
+        return self._send(request)
 
     def text(
         self, path: str, params: Mapping[str, str | int], parse: Callable[[httpx.Response, bytes], str]
     ) -> str:
         """Text at a path, as ``parse`` reads it."""
-        return self._client.send(Request("GET", self._client.url(path, params)), self.pages, parse)
+        return self._send(Request("GET", self._client.url(path, params)), parse)
 
     def walk(
         self, path: str, params: Mapping[str, str | int], next_link: Callable[[Row], object]
@@ -72,7 +97,7 @@ class Pull:
         seen = set()
         while True:
             seen.add(url)
-            page = self._object(self._client.send(Request("GET", url), self.pages, parse_json))
+            page = self._object(self._send(Request("GET", url)))
             self.add(page.get("data"), "data")
             yield page
             link = next_link(page)
@@ -85,6 +110,37 @@ class Pull:
                     f"page {len(self.pages) - 1} leads back to one that was read",
                     "Re-run; nothing was loaded. Report to the platform if it stays.",
                 )
+
+    def batches(
+        self,
+        path: str,
+        params: Mapping[str, str | int],
+        next_link: Callable[[Row], object],
+        look: Callable[[Row], None] | None = None,
+    ) -> Iterator[list[Row]]:
+        """As ``walk``, but ``rows`` holds some pages' rows at a time and begins anew after each yield.
+
+        ``look`` is shown every page, for what stands beside its rows.
+        """
+        self.restart()
+        for page in self.walk(path, params, next_link):
+            if look is not None:
+                look(page)
+            if len(self.rows) >= _BATCH_ROWS:
+                yield self.rows
+                self.restart()
+        if self.rows:
+            yield self.rows
+            self.restart()
+
+    def put_away(self, least_bytes: int = 0) -> None:
+        """Hand the bodies of new pages to the archive if they are as many bytes together."""
+        waiting = self.pages[self._n_kept :]
+        if self._keep is None or sum(page.body_bytes for page in waiting) < least_bytes:
+            return
+        self._keep(waiting)
+        self.pages[self._n_kept :] = [replace(page, body=None) for page in waiting]
+        self._n_kept = len(self.pages)
 
     def add(self, rows: object, field: str) -> None:
         """Append the rows of the page that was read last."""
@@ -109,6 +165,15 @@ class Pull:
             f"{found} on page {page}",
             "Nothing of this window was loaded. Re-run; if it stays, the platform's format has changed.",
         )
+
+    def _send(
+        self,
+        request: Request,
+        parse: Callable[[httpx.Response, bytes], _Payload] = parse_json,  # type: ignore[assignment]
+    ) -> _Payload:
+        payload = self._client.send(request, self.pages, parse)
+        self.put_away(_HELD_BYTES)
+        return payload
 
     def _object(self, payload: object) -> Row:
         if not isinstance(payload, dict):

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -17,11 +17,11 @@ import httpx
 import pyarrow as pa
 
 from liftos_pipeline.errors import LiftosError
-from liftos_pipeline.schema import SourceMode, Table, Window, source_columns
+from liftos_pipeline.schema import Page, SourceMode, Table, Window, source_columns
 from liftos_pipeline.settings import Settings
 from liftos_pipeline.sources.client import Client, TooMuchData
 from liftos_pipeline.sources.localtime import first_whole_day, naive_utc
-from liftos_pipeline.sources.pull import Pull
+from liftos_pipeline.sources.pull import KeepBodies, Pull
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class Account:
 class Connection:
     """One platform under one set of credentials, for one run.
 
-    ``clock`` is the moment of a simulated home, None in a live one. ``account`` asks the platform once each.
+    ``clock`` is the moment of a simulated home, None in a live one. ``account`` asks the platform once each. ``keep``
+    stores bodies of pages as they come; without it they are held until the window is loaded.
     """
 
     source: str
@@ -54,6 +55,7 @@ class Connection:
     ask_account: Callable[[Connection, str], Account]
     accounts_seen: dict[str, Account] = field(default_factory=dict)
     names_seen: dict[str, dict[str, str]] = field(default_factory=dict)
+    keep: KeepBodies | None = None
 
     @property
     def source_mode(self) -> SourceMode:
@@ -84,14 +86,16 @@ class Query:
         return self.connection.account(self.account_id)
 
 
-Read = Callable[[Query], pa.Table]
+Read = Callable[[Query], pa.Table | Iterator[pa.Table]]
+"""Rows of one window; as tables one after the other where they may be many."""
 
 
 @dataclass(frozen=True)
 class Stream:
     """One stream of a platform.
 
-    ``restatement_days``: how many of the newest days a daily run pulls again. ``max_days``: longest span of one
+    ``restatement_days``: how many of the newest days a daily run pulls again. ``weekly_days``: how many it pulls once a
+    week instead (None: never more). ``max_days``: longest span of one
     request (None: any). ``reaches_back_days``: how far back the platform answers (None: without end).
     """
 
@@ -102,9 +106,16 @@ class Stream:
     read: Read
     max_days: int | None = None
     reaches_back_days: int | None = None
+    weekly_days: int | None = None
 
     def fetch(
-        self, connection: Connection, account_id: str, start: date, end: date, observed_at: datetime
+        self,
+        connection: Connection,
+        account_id: str,
+        start: date,
+        end: date,
+        observed_at: datetime,
+        pages: list[Page] | None = None,
     ) -> Window:
         """All that the platform says now of the account's days ``start``..``end``.
 
@@ -115,6 +126,8 @@ class Stream:
         ----------
         observed_at : datetime
             Clock of the pull; UTC if it carries no zone.
+        pages : list of Page, optional
+            Pages are appended as they come: the caller has them even if the pull fails.
 
         Raises
         ------
@@ -128,26 +141,43 @@ class Stream:
                 "a first day that is not after the last", f"{start} to {end}", "Exchange the two days."
             )
         moment = naive_utc(observed_at)
-        pull = Pull(connection.client, f"{connection.source}.{self.name}")
+        pull = Pull(connection.client, f"{connection.source}.{self.name}", pages, connection.keep)
         first = min(self._first_day(connection, account_id, start, moment), end + timedelta(days=1))
         tables = []
         with _collector_paused():
             for chunk_start, chunk_end in _chunks(first, end, self.max_days):
                 tables += self._read(Query(connection, pull, account_id, chunk_start, chunk_end, moment))
+        pull.put_away()
+        return self.window(connection, account_id, (first, end), moment, pull.pages, pull, tables)
+
+    def window(
+        self,
+        connection: Connection,
+        account_id: str,
+        span: tuple[date, date],
+        observed_at: datetime,
+        pages: Sequence[Page],
+        pull: Pull | None = None,
+        tables: Sequence[pa.Table] = (),
+    ) -> Window:
+        """Window of what came; without ``pull``, of pages only."""
         schema = self.table.arrow(source_columns(self.table))
+        drift = () if pull is None else sorted(pull.drift, key=lambda found: (found.kind, found.name))
         return Window(
             table=self.table,
             source=connection.source,
             stream=self.name,
             account_id=account_id,
-            start=first,
-            end=end,
-            observed_at=moment,
+            start=span[0],
+            end=span[1],
+            observed_at=observed_at,
             rows=pa.concat_tables(tables) if tables else schema.empty_table(),
-            pages=tuple(pull.pages),
+            pages=tuple(pages),
             mode=self.mode,
             source_mode=connection.source_mode,
             api_version=connection.api_version,
+            rejected=() if pull is None else tuple(pull.rejected),
+            drift=tuple(drift),
         )
 
     def _first_day(self, connection: Connection, account_id: str, start: date, moment: datetime) -> date:
@@ -159,11 +189,14 @@ class Stream:
     def _read(self, query: Query) -> list[pa.Table]:
         """Read a window; in halves, if it is too much for the platform."""
         query.pull.restart()
+        n_rejected = len(query.pull.rejected)
         try:
-            return [self.read(query)]
+            found = self.read(query)
+            return [found] if isinstance(found, pa.Table) else list(found)
         except TooMuchData:
             if query.start == query.end:
                 raise
+            del query.pull.rejected[n_rejected:]
             middle = query.start + (query.end - query.start) // 2
             halves = ((query.start, middle), (middle + timedelta(days=1), query.end))
             return [

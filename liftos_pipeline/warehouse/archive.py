@@ -13,6 +13,8 @@ from liftos_pipeline.schema import Page
 def keep_bodies(path: Path, pages: Iterable[Page]) -> None:
     """Store the bodies that are not there yet. A page without a body leaves no trace here."""
     rows = [(page.sha256, page.body) for page in pages if page.body is not None]
+    if not rows:
+        return
     with closing(_connect(path)) as connection, connection:
         connection.executemany("INSERT OR IGNORE INTO page_body (sha256, body) VALUES (?, ?)", rows)
 

@@ -21,9 +21,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from liftos_pipeline.errors import WarehouseError
-from liftos_pipeline.schema import FOREVER, Table, Window, source_columns
-from liftos_pipeline.schema.ops import API_PAGE
+from liftos_pipeline.schema import FOREVER, Rejected, Table, Window, source_columns
 from liftos_pipeline.warehouse.archive import keep_bodies
+from liftos_pipeline.warehouse.pages import write_pages
+from liftos_pipeline.warehouse.quarantine import (
+    Receipt,
+    emptied_window,
+    keep_quarantine,
+    place_of,
+    vanished,
+    write_rejected,
+)
 from liftos_pipeline.warehouse.store import Warehouse
 
 _BEGINNING = datetime(1, 1, 1)
@@ -36,45 +44,70 @@ class LoadSummary:
     rows_in: int
     rows_restated: int
     rows_vanished: int
+    rows_rejected: int
     pages: int
 
 
-def load_windows(warehouse: Warehouse, windows: Iterable[Window], run_id: str) -> LoadSummary:
+def load_windows(
+    warehouse: Warehouse, windows: Iterable[Window], run_id: str, accept_vanished: bool = False
+) -> LoadSummary:
     """Load a batch under one lock. Windows of one stream that follow each other are one transaction.
+
+    Parameters
+    ----------
+    accept_vanished : bool
+        Load a window even if most rows that stood are missing from it.
 
     Raises
     ------
     WarehouseError
-        One key came with two contents. Both rows are in ``ops.rejected_row``; the window is not loaded, those
-        before it are.
+        One key came with two contents (both rows are in ``ops.rejected_row``), or most rows vanished: an empty answer
+        is what a lost permission looks like. The window is not loaded, those before it are.
     """
     batch = list(windows)
     keep_bodies(warehouse.archive_file, (page for window in batch for page in window.pages))
-    totals = [0, 0, 0]
+    done: list[Receipt] = []
     with warehouse.write() as connection:
         for _, group in itertools.groupby(batch, key=lambda window: (window.source, window.stream, window.mode)):
-            for position, count in enumerate(_load(connection, list(group), run_id)):
-                totals[position] += count
-    return LoadSummary(totals[0], totals[1], totals[2], pages=sum(len(window.pages) for window in batch))
+            done += _load(connection, list(group), run_id, accept_vanished)
+    return LoadSummary(
+        rows_in=sum(receipt.rows_in for receipt in done),
+        rows_restated=sum(receipt.rows_restated for receipt in done),
+        rows_vanished=sum(receipt.rows_vanished for receipt in done),
+        rows_rejected=sum(receipt.rows_rejected for receipt in done),
+        pages=sum(len(window.pages) for window in batch),
+    )
 
 
-def _load(connection: duckdb.DuckDBPyConnection, windows: Sequence[Window], run_id: str) -> tuple[int, int, int]:
-    """One transaction. An error ends the batch, and closing the connection rolls the transaction back."""
+def _load(
+    connection: duckdb.DuckDBPyConnection, windows: Sequence[Window], run_id: str, accept_vanished: bool
+) -> list[Receipt]:
+    """One transaction; its receipts. An error ends the batch, and closing the connection rolls the transaction back."""
     connection.execute("BEGIN")
     _read_in(connection, windows)
     refused, error = _refused(connection, windows, run_id)
-    counts = (0, 0, 0)
+    written: list[Receipt] = []
     accepted = windows[:refused]
     if accepted:
         _make_assertions(connection, accepted)
         _make_versions(connection, windows[0])
-        counts = _write_receipts(connection, windows[0], run_id)
+        written = _write_receipts(connection, windows[0], run_id)
+        emptied = None if accept_vanished else emptied_window(accepted, written)
+        if emptied is not None:
+            connection.execute("ROLLBACK")
+            if emptied:
+                _load(connection, windows[:emptied], run_id, accept_vanished)
+            connection.execute("BEGIN")
+            write_pages(connection, [windows[emptied]], run_id)
+            connection.execute("COMMIT")
+            raise vanished(windows[emptied])
         _write_versions(connection, windows[0].table, run_id)
-    _write_pages(connection, windows[: refused + 1], run_id)
+        keep_quarantine(connection, accepted, run_id)
+    write_pages(connection, windows[: refused + 1], run_id)
     connection.execute("COMMIT")
     if error is not None:
         raise error
-    return counts
+    return written
 
 
 def _key(table: Table) -> str:
@@ -125,7 +158,7 @@ def _refused(
     if refused == len(windows):
         return refused, None
     window = windows[refused]
-    place = f"{window.source}.{window.stream} of {window.account_id}, {window.start} to {window.end}"
+    place = place_of(window)
     if refused == first_stray:
         return refused, WarehouseError(
             f"only rows of the days asked for from {place}",
@@ -155,15 +188,20 @@ def _keep_rejected(connection: duckdb.DuckDBPyConnection, window: Window, number
         "ORDER BY row_no",
         [number],
     ).fetchall()
-    where = [window.source, window.stream, window.account_id, window.observed_at]
-    connection.execute(
-        "DELETE FROM ops.rejected_row WHERE source = ? AND stream = ? AND account_id = ? AND observed_at = ?",
-        where,
-    )
-    details = [orjson.dumps(dict(zip(names, row, strict=True)), default=str).decode() for row in found]
-    connection.executemany(
-        "INSERT INTO ops.rejected_row VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [[*where, place, "one key, two contents", detail, run_id] for place, detail in enumerate(details)],
+    rows = [dict(zip(names, row, strict=True)) for row in found]
+    day = window.table.day
+    write_rejected(
+        connection,
+        window,
+        [
+            Rejected(
+                None if day is None else row[day],
+                "one key, two contents",
+                orjson.dumps(row, default=str).decode(),
+            )
+            for row in rows
+        ],
+        run_id,
     )
     return len(found)
 
@@ -176,6 +214,12 @@ def _make_assertions(connection: duckdb.DuckDBPyConnection, windows: Sequence[Wi
     window = windows[0]
     scope = ", ".join(_scope(window))
     connection.register("batch_windows", _as_table(windows))
+    voided = [(number, row.date_day) for number, entry in enumerate(windows) for row in entry.rejected]
+    numbers, row_days = zip(*voided, strict=True) if voided else ((), ())
+    connection.register(
+        "batch_voided",
+        pa.table({"window_no": pa.array(numbers, pa.int32()), "day": pa.array(row_days, pa.date32())}),
+    )
     days = "generate_series(first_day, last_day, INTERVAL 1 DAY)" if window.mode == "window" else "[last_day]"
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE receipt_days AS SELECT account_id, receipt_day, observed_at, "
@@ -287,7 +331,7 @@ def _write_versions(connection: duckdb.DuckDBPyConnection, table: Table, run_id:
     )
 
 
-def _write_receipts(connection: duckdb.DuckDBPyConnection, window: Window, run_id: str) -> tuple[int, int, int]:
+def _write_receipts(connection: duckdb.DuckDBPyConnection, window: Window, run_id: str) -> list[Receipt]:
     """What ended at an assertion's clock was restated by it if its key came again, and vanished otherwise."""
     key, scope = _key(window.table), ", ".join(_scope(window))
     day = window.table.day if window.mode == "window" else "NULL::DATE"
@@ -299,8 +343,11 @@ def _write_receipts(connection: duckdb.DuckDBPyConnection, window: Window, run_i
         where,
     )
     written = connection.execute(
-        f"INSERT INTO ops.load_receipt "
-        f"WITH came AS (SELECT window_no, {day} AS day, count(*) AS n FROM said GROUP BY ALL), "
+        f"INSERT INTO ops.load_receipt (source, stream, account_id, date_day, observed_at, rows_in, rows_restated, "
+        f"  rows_vanished, rows_rejected, run_id, source_mode, finished_at) "
+        f"WITH rejected AS (SELECT window_no, {'day' if window.mode == 'window' else 'NULL::DATE AS day'}, count(*) AS n "
+        f"  FROM batch_voided GROUP BY ALL), "
+        f"came AS (SELECT window_no, {day} AS day, count(*) AS n FROM said GROUP BY ALL), "
         f"ended AS (SELECT window_no, {day} AS day, count(k.came) AS n_restated, "
         f"  count(*) - count(k.came) AS n_vanished "
         f"  FROM (SELECT {_narrow(window)}, observed_to AS observed_at FROM versions) "
@@ -308,33 +355,12 @@ def _write_receipts(connection: duckdb.DuckDBPyConnection, window: Window, run_i
         f"  LEFT JOIN (SELECT DISTINCT window_no, {key}, true AS came FROM said) k USING (window_no, {key}) "
         f"  GROUP BY ALL) "
         f"SELECT $source, $stream, d.account_id, d.receipt_day, d.observed_at, coalesce(c.n, 0), "
-        f"  coalesce(e.n_restated, 0), coalesce(e.n_vanished, 0), $run, w.source_mode, $now "
+        f"  coalesce(e.n_restated, 0), coalesce(e.n_vanished, 0), coalesce(j.n, 0), $run, w.source_mode, $now "
         f"FROM receipt_days d JOIN batch_windows w USING (window_no) "
         f"LEFT JOIN came c ON c.window_no = d.window_no AND coalesce(c.day, d.receipt_day) = d.receipt_day "
+        f"LEFT JOIN rejected j ON j.window_no = d.window_no AND coalesce(j.day, d.receipt_day) = d.receipt_day "
         f"LEFT JOIN ended e ON e.window_no = d.window_no AND coalesce(e.day, d.receipt_day) = d.receipt_day "
-        f"ORDER BY d.account_id, d.observed_at, d.receipt_day RETURNING rows_in, rows_restated, rows_vanished",
+        f"ORDER BY d.account_id, d.observed_at, d.receipt_day RETURNING {', '.join(Receipt._fields)}",
         {**where, "run": run_id, "now": datetime.now(UTC).replace(tzinfo=None)},
     ).fetchall()
-    rows_in, restated, vanished = (sum(column) for column in zip(*written, strict=True))
-    return rows_in, restated, vanished
-
-
-def _write_pages(connection: duckdb.DuckDBPyConnection, windows: Sequence[Window], run_id: str) -> None:
-    entries = []
-    for window in windows:
-        head = {
-            "run_id": run_id,
-            "source": window.source,
-            "stream": window.stream,
-            "account_id": window.account_id,
-            "window_start": window.start,
-            "window_end": window.end,
-            "observed_at": window.observed_at,
-        }
-        entries += [{**head, **{k: v for k, v in vars(page).items() if k != "body"}} for page in window.pages]
-    connection.register("batch_pages", pa.Table.from_pylist(entries, schema=API_PAGE.arrow()))
-    same = "run_id, source, stream, account_id, window_start, window_end, observed_at"
-    connection.execute(
-        f"DELETE FROM raw.api_page WHERE rowid IN (SELECT p.rowid FROM raw.api_page p SEMI JOIN batch_pages USING ({same}))"
-    )
-    connection.execute("INSERT INTO raw.api_page BY NAME FROM batch_pages")
+    return [Receipt(*row) for row in written]

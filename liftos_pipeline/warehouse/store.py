@@ -123,16 +123,29 @@ class Warehouse:
                 f"{self.home}, which holds {mode} data",
                 "Set LIFTOS_HOME to another folder: live and simulated data are never mixed.",
             )
-        self._add_tables(connection)
+        self._update(connection)
         self._is_checked = True
 
-    def _add_tables(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Tables that came after the home was made."""
-        query = "SELECT schema_name || '.' || table_name FROM duckdb_tables()"
-        known = {name for (name,) in connection.execute(query).fetchall()}
+    def _update(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Bring a home of an older version up to date. Nothing is dropped; a new column is NULL in old rows."""
+        query = "SELECT schema_name || '.' || table_name, column_name, is_nullable FROM duckdb_columns()"
+        known = {(table, column): nullable for table, column, nullable in connection.execute(query).fetchall()}
+        tables = {table for table, _ in known}
+        changes = [table.ddl() for name, table in TABLES.items() if name not in tables]
         for name, table in TABLES.items():
-            if name not in known:
-                connection.execute(table.ddl())
+            for column in table.columns if name in tables else ():
+                if (name, column.name) not in known:
+                    changes.append(f"ALTER TABLE {name} ADD COLUMN {column.name} {column.type}")
+                elif column.nullable and not known[name, column.name]:
+                    changes.append(f"ALTER TABLE {name} ALTER COLUMN {column.name} DROP NOT NULL")
+        if changes:
+            connection.execute("BEGIN")
+            for schema in sorted({table.schema for table in TABLES.values()}):
+                connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+            for change in changes:
+                connection.execute(change)
+            connection.execute("UPDATE ops.home SET schema_version = ?", [SCHEMA_VERSION])
+            connection.execute("COMMIT")
 
     def _create(self, connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute("BEGIN")

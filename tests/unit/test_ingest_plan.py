@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from datetime import date, datetime, timedelta
 
 import pytest
 
-from liftos_pipeline.ingest import Pull, end_of, plan_pulls
+from liftos_pipeline.ingest import Pull, end_of, lost_days, plan_pulls
 from liftos_pipeline.sources import SOURCES
 from liftos_pipeline.sources.stream import Stream
 
 FIRST_DAY = date(2026, 1, 1)
 LOOK_BACK = 120
 INSIGHTS = SOURCES["meta"].stream("insights_daily")
+DAILY = SOURCES["google_ads"].stream("daily")
+EVENTS = SOURCES["klaviyo"].stream("events")
 CHANGES = SOURCES["google_ads"].stream("change_events")
 PROFILES = SOURCES["klaviyo"].stream("profiles")
 CAMPAIGNS = SOURCES["meta"].stream("campaigns")
@@ -51,7 +54,39 @@ def test_nothing_before_the_worlds_first_day_is_asked_for() -> None:
     assert pulls[0].start == FIRST_DAY
 
 
-@pytest.mark.parametrize("stream", [INSIGHTS, CHANGES], ids=lambda stream: stream.name)
+@pytest.mark.parametrize(("stream", "daily", "weekly"), [(DAILY, 30, 90), (EVENTS, 3, 30)])
+def test_once_a_week_more_days_are_pulled_again(stream: Stream, daily: int, weekly: int) -> None:
+    seen: dict[date, list[datetime]] = defaultdict(list)
+    lengths = []
+    for offset in range(30):
+        pulls = plan_pulls(stream, [DAY + timedelta(days=offset)], seen, FIRST_DAY, LOOK_BACK, None)
+        said(pulls, seen)
+        lengths.append((pulls[0].end - pulls[0].start).days + 1)
+    later = lengths[1:]
+    assert lengths[0] == LOOK_BACK and set(later) == {daily, weekly}
+    long = [number for number, length in enumerate(later) if length == weekly]
+    assert {after - before for before, after in itertools.pairwise(long)} == {7} and len(long) >= 3
+
+
+def test_a_live_home_that_rested_catches_up_with_its_week() -> None:
+    now = datetime(2026, 6, 1, 6, 30)
+    newest = date(2026, 5, 31)
+    for days_ago, length in ((6, 30), (7, 90)):
+        clock = now - timedelta(days=days_ago, minutes=20)
+        seen = {newest - timedelta(days=n): [clock] for n in range(days_ago, LOOK_BACK)}
+        (pull,) = plan_pulls(DAILY, [newest], seen, date(1970, 1, 1), LOOK_BACK, now)
+        assert (pull.end - pull.start).days + 1 == length
+
+
+def test_days_that_a_platform_no_longer_serves_are_lost_once_and_for_all() -> None:
+    now = datetime(2026, 6, 1, 6, 0)
+    seen = {date(2026, 4, day): [now] for day in range(1, 11)}
+    lost = lost_days(CHANGES, [date(2026, 5, 31)], seen, 60, now)
+    assert lost == [(date(2026, 4, 11), date(2026, 5, 2))]
+    assert lost_days(INSIGHTS, [date(2026, 5, 31)], {}, 60, now) == []
+
+
+@pytest.mark.parametrize("stream", [INSIGHTS, CHANGES, DAILY, EVENTS], ids=lambda stream: stream.name)
 def test_a_range_asks_for_what_single_days_ask_for(stream: Stream) -> None:
     days = [DAY + timedelta(days=n) for n in range(9)]
     assert known(stream, days, one_by_one=False) == known(stream, days, one_by_one=True)

@@ -78,13 +78,32 @@ def test_ad_groups_are_beside_their_campaigns() -> None:
 
 
 @pytest.mark.parametrize(
+    ("changed", "voided"),
+    [
+        ({"ctr": "NaN"}, {"ctr_ratio"}),
+        ({"clicks": "1001"}, {"clicks", "impressions"}),
+        ({"clicks": "1e13"}, {"clicks"}),
+    ],
+)
+def test_what_cannot_be_true_is_unknown_and_in_quarantine(changed: dict[str, str], voided: set[str]) -> None:
+    window = fetch("daily", google({"campaign": [{**CAMPAIGN, "metrics": {**METRICS, **changed}}]}))
+    (row,) = window.rows.to_pylist()
+    asked = ("cost_micros", "impressions", "clicks", "conversions", "ctr_ratio", "search_impression_share")
+    assert {name for name in asked if row[name] is None} == voided
+    assert len(window.rejected) == 1
+
+
+def test_a_credit_for_invalid_clicks_is_a_negative_cost() -> None:
+    window = fetch("daily", google({"campaign": [{**CAMPAIGN, "metrics": {**METRICS, "costMicros": "-5"}}]}))
+    assert (window.rows["cost_micros"].to_pylist(), window.rejected) == ([-5], ())
+
+
+@pytest.mark.parametrize(
     ("metrics", "field"),
     [
         ({"impressions": "1"}, "metrics.costMicros"),
         ({"costMicros": "1"}, "metrics.impressions"),
-        ({**METRICS, "costMicros": "-1"}, "metrics.costMicros"),
         ({**METRICS, "costMicros": "12.5"}, "metrics.costMicros"),
-        ({**METRICS, "ctr": "NaN"}, "metrics.ctr"),
         ({**METRICS, "conversions": "many"}, "metrics.conversions"),
         ("none", "metrics"),
     ],
