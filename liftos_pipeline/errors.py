@@ -40,6 +40,10 @@ class WarehouseError(LiftosError):
     exit_code = 3
 
 
+class WindowRefused(WarehouseError):
+    """What a platform sent contradicts itself, or lost most of what stood. The old data stands."""
+
+
 class PlatformError(LiftosError):
     """A platform did not answer as its interface promises."""
 

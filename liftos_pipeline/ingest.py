@@ -3,10 +3,10 @@ loaded. The only place outside ``defs`` that opens a connection to a platform.""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -14,15 +14,17 @@ from pathlib import Path
 import httpx
 import pyarrow.compute as pc
 
-from liftos_pipeline.errors import LiftosError
+from liftos_pipeline.errors import LiftosError, PlatformError
 from liftos_pipeline.platforms import SIMULATED_ORIGIN, simulated_app
 from liftos_pipeline.platforms.app import world_at
 from liftos_pipeline.schema import Page, Window
-from liftos_pipeline.settings import Settings, last_ended_day
+from liftos_pipeline.settings import Settings
 from liftos_pipeline.simulator import World
 from liftos_pipeline.simulator.scenario import Scenario, scenario_named
 from liftos_pipeline.sources import SOURCES
+from liftos_pipeline.sources.client import Effort
 from liftos_pipeline.sources.localtime import naive_utc
+from liftos_pipeline.sources.plan import Pull, end_of, lost_days, next_part, plan_pulls
 from liftos_pipeline.sources.stream import Connection, Source, Stream
 from liftos_pipeline.warehouse import Warehouse
 from liftos_pipeline.warehouse.archive import keep_bodies
@@ -30,17 +32,8 @@ from liftos_pipeline.warehouse.load import LoadSummary, load_windows
 from liftos_pipeline.warehouse.pages import keep_failed
 from liftos_pipeline.warehouse.receipts import most_rows_a_day, receipts, record_gaps
 
-HISTORY_STEP_DAYS = 7
-"""A simulated home is given the change logs that weekly pulls since its first day would have saved."""
-
 _BATCH_ROWS = 25_000
 _BATCH_WINDOWS = 60
-_LONGEST_WINDOW_DAYS = 31
-_WINDOW_ROWS = 20_000
-"""About as many rows are pulled and held at a time."""
-_BEGINNING = date(2000, 1, 1)
-_ALMOST_A_WEEK = timedelta(days=6, hours=12)
-"""Daily runs do not start at the same minute."""
 _SIMULATED_KEY = b"simulated"
 
 
@@ -90,20 +83,6 @@ def _hash_key(home: Path) -> bytes:
     return path.read_bytes()
 
 
-def end_of(as_of: date) -> datetime:
-    """Instant (UTC) at which a day has ended."""
-    return datetime.combine(as_of + timedelta(days=1), datetime.min.time())
-
-
-@dataclass(frozen=True)
-class Pull:
-    """Ask for ``start``..``end`` as it stands at ``observed_at``."""
-
-    observed_at: datetime
-    start: date
-    end: date
-
-
 @dataclass(frozen=True)
 class PullSummary:
     """What one stream's pulls brought, in rows and pages."""
@@ -114,148 +93,8 @@ class PullSummary:
     rows_vanished: int
     rows_rejected: int
     pages: int
-
-
-def plan_pulls(
-    stream: Stream,
-    as_of_days: Sequence[date],
-    seen: Mapping[date, Sequence[datetime]],
-    first_day: date,
-    look_back_days: int,
-    now: datetime | None,
-) -> list[Pull]:
-    """Pulls of one account that make the as-of days known.
-
-    In a simulated home every as-of day has its own clock, its end, so that a range of days asks for exactly what the
-    single days would. In a live home there is one clock, now.
-
-    Parameters
-    ----------
-    seen : mapping of day to clocks
-        Receipts of the account.
-    first_day : date
-        Nothing exists before it.
-    look_back_days : int
-        Days before an as-of day that its results look at.
-    now : datetime, optional
-        Wall clock (UTC) of a live home; None in a simulated one.
-    """
-    days = sorted(as_of_days)
-    if now is not None:
-        return _live_pulls(stream, days, seen, look_back_days, now)
-    clocks: dict[date, list[datetime]] = defaultdict(list, {day: list(at) for day, at in seen.items()})
-    pulls = []
-    for as_of in days:
-        oldest = max(first_day, as_of - timedelta(days=look_back_days - 1))
-        steps = [as_of]
-        if stream.reaches_back_days is not None and stream.reaches_back_days < look_back_days:
-            steps = [day for day in _range(oldest, as_of) if _is_history_step(day, first_day) or day == as_of]
-        for step in steps:
-            if step != as_of and _is_complete(stream, step, oldest, clocks):
-                continue
-            pull = _pull_at(stream, step, oldest, clocks)
-            pulls.append(pull)
-            for day in _range(pull.start if stream.mode == "window" else pull.end, pull.end):
-                clocks[day].append(pull.observed_at)
-    return pulls
-
-
-def _is_complete(stream: Stream, step: date, oldest: date, clocks: Mapping[date, Sequence[datetime]]) -> bool:
-    """Whether every day that the platform still answers for at the step was pulled by then."""
-    reach = step - timedelta(days=(stream.reaches_back_days or 1) - 1)
-    return all(_is_seen(clocks.get(day, ()), end_of(step)) for day in _range(max(oldest, reach), step))
-
-
-def _pull_at(stream: Stream, step: date, oldest: date, clocks: Mapping[date, Sequence[datetime]]) -> Pull:
-    observed_at = end_of(step)
-    if stream.mode == "upsert":
-        return Pull(observed_at, _last_seen(clocks, observed_at), step)
-    start = max(oldest, step - timedelta(days=_days_again(stream, step, clocks, observed_at) - 1))
-    if stream.mode == "window":
-        missing = [day for day in _range(oldest, step) if not _is_seen(clocks.get(day, ()), observed_at)]
-        start = min([start, *missing[:1]])
-    if stream.reaches_back_days is not None:
-        start = max(start, step - timedelta(days=stream.reaches_back_days - 1))
-    return Pull(observed_at, min(start, step), step)
-
-
-def _days_again(stream: Stream, step: date, clocks: Mapping[date, Sequence[datetime]], at: datetime) -> int:
-    """How many of the newest days are pulled again at a moment: more once a week.
-
-    The week is over where a day that left the daily window a week ago was not pulled since.
-    """
-    if stream.weekly_days is None:
-        return stream.restatement_days
-    left = step - timedelta(days=stream.restatement_days + 6)
-    known = [clock for clock in clocks.get(left, ()) if clock <= at]
-    is_due = bool(known) and max(known) <= at - _ALMOST_A_WEEK
-    return stream.weekly_days if is_due else stream.restatement_days
-
-
-def _is_history_step(day: date, first_day: date) -> bool:
-    return (day - first_day).days % HISTORY_STEP_DAYS == HISTORY_STEP_DAYS - 1
-
-
-def _last_seen(clocks: Mapping[date, Sequence[datetime]], by: datetime) -> date:
-    """Day of the newest pull; a first pull of keyed changes goes back to the beginning."""
-    return max((day for day, at in clocks.items() if _is_seen(at, by)), default=_BEGINNING)
-
-
-def _is_seen(clocks: Iterable[datetime], by: datetime) -> bool:
-    return any(clock <= by for clock in clocks)
-
-
-def _live_pulls(
-    stream: Stream,
-    days: Sequence[date],
-    seen: Mapping[date, Sequence[datetime]],
-    look_back_days: int,
-    now: datetime,
-) -> list[Pull]:
-    newest = min(days[-1], last_ended_day(now.replace(tzinfo=UTC)))
-    again = _days_again(stream, newest, seen, now)
-    wanted = set(_range(newest - timedelta(days=again - 1), newest))
-    if stream.mode == "upsert":
-        return [Pull(now, min(_last_seen(seen, now), newest), newest)]
-    if stream.mode == "window":
-        oldest = days[0] - timedelta(days=look_back_days - 1)
-        wanted |= {day for day in _range(oldest, newest) if not seen.get(day)}
-    if stream.reaches_back_days is not None:
-        earliest = _earliest(stream, now)
-        wanted = {day for day in wanted if day >= earliest}
-    return [Pull(now, start, end) for start, end in _stretches(sorted(wanted))]
-
-
-def _earliest(stream: Stream, now: datetime) -> date:
-    """First day that the platform still serves."""
-    return now.date() - timedelta(days=(stream.reaches_back_days or 1) - 1)
-
-
-def lost_days(
-    stream: Stream, as_of_days: Sequence[date], seen: Mapping[date, object], look_back_days: int, now: datetime
-) -> list[tuple[date, date]]:
-    """Stretches of days that were never pulled and that the platform no longer serves."""
-    if stream.mode != "window" or stream.reaches_back_days is None:
-        return []
-    oldest = min(as_of_days) - timedelta(days=look_back_days - 1)
-    return _stretches(
-        [day for day in _range(oldest, _earliest(stream, now) - timedelta(days=1)) if day not in seen]
-    )
-
-
-def _stretches(days: Sequence[date]) -> list[tuple[date, date]]:
-    """Runs of consecutive days."""
-    found: list[tuple[date, date]] = []
-    for day in days:
-        if found and day - found[-1][1] == timedelta(days=1):
-            found[-1] = (found[-1][0], day)
-        else:
-            found.append((day, day))
-    return found
-
-
-def _range(first: date, last: date) -> list[date]:
-    return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
+    retries: int
+    throttled_s: float
 
 
 def pull_stream(
@@ -263,7 +102,7 @@ def pull_stream(
 ) -> PullSummary:
     """Pull and load what one stream lacks for the as-of days, for every account.
 
-    Windows that arrived before an error are loaded; the error is raised after that.
+    Windows that arrived before an error are loaded, and the other accounts are pulled; the error is raised after that.
     """
     source = SOURCES[source_name]
     stream = source.stream(stream_name)
@@ -290,13 +129,6 @@ def pull_stream(
     return _run(home, source, stream, tasks, run_id)
 
 
-def _next_part(pull: Pull, rows_a_day: int | None) -> Pull:
-    """The pull's first days: few enough to be held in memory, at most a month; one day where nothing is known yet."""
-    fitting = 1 if rows_a_day is None else _WINDOW_ROWS // max(rows_a_day, 1)
-    days = min(max(fitting, 1), _LONGEST_WINDOW_DAYS)
-    return Pull(pull.observed_at, pull.start, min(pull.end, pull.start + timedelta(days=days - 1)))
-
-
 def _most_rows_a_day(window: Window) -> int:
     counts = pc.value_counts(window.rows.column(str(window.table.day))).field("counts")
     return int(pc.max(counts).as_py() or 0)
@@ -313,50 +145,82 @@ def _accounts(home: Home, source: Source, as_of_days: Sequence[date]) -> tuple[s
 def _run(
     home: Home, source: Source, stream: Stream, tasks: Sequence[tuple[Pull, str]], run_id: str
 ) -> PullSummary:
-    clock: datetime | None = None
-    connection: Connection | None = None
-    batch: list[Window] = []
-    loads: list[Future[LoadSummary]] = []
+    """Pull in order, load beside it. An account that fails is given up; the others are pulled all the same."""
     rows_a_day = most_rows_a_day(home.warehouse, source.name, stream.name) if stream.mode == "window" else {}
+    failed: dict[str, LiftosError] = {}
+    effort = Effort()
     n_windows = 0
-    with ThreadPoolExecutor(1, "load") as loader:
-
-        def flush() -> None:
-            """Load the batch beside the next pulls; at most one batch waits."""
-            if loads:
-                loads[-1].result()
-            if batch:
-                accepted = home.settings.liftos_accept_vanished
-                loads.append(loader.submit(load_windows, home.warehouse, tuple(batch), run_id, accepted))
-                batch.clear()
-
-        try:
-            for pull, account in tasks:
-                if connection is None or pull.observed_at != clock:
-                    _close(connection)
-                    clock, connection = pull.observed_at, connect(home, source, pull.observed_at)
-                while pull.start <= pull.end:
-                    part = _next_part(pull, rows_a_day.get(account)) if stream.mode == "window" else pull
-                    window = _fetch(home, connection, stream, account, part, run_id)
-                    batch.append(window)
-                    n_windows += 1
-                    if stream.mode == "window":
-                        rows_a_day[account] = max(rows_a_day.get(account, 0), _most_rows_a_day(window))
-                    if len(batch) >= _BATCH_WINDOWS or sum(len(window.rows) for window in batch) >= _BATCH_ROWS:
-                        flush()
-                    pull = Pull(pull.observed_at, part.end + timedelta(days=1), pull.end)
-        finally:
-            _close(connection)
-            flush()
-    done = [load.result() for load in loads]
+    with _Loads(home, run_id) as loads:
+        for observed_at, group in itertools.groupby(tasks, key=lambda task: task[0].observed_at):
+            connection = connect(home, source, observed_at)
+            try:
+                for pull, account in group:
+                    while pull.start <= pull.end and account not in failed:
+                        part = next_part(pull, rows_a_day.get(account)) if stream.mode == "window" else pull
+                        try:
+                            window = _fetch(home, connection, stream, account, part, run_id)
+                        except PlatformError as error:
+                            failed[account] = error
+                            break
+                        n_windows += 1
+                        if stream.mode == "window":
+                            rows_a_day[account] = max(rows_a_day.get(account, 0), _most_rows_a_day(window))
+                        loads.add(window)
+                        pull = replace(pull, start=part.end + timedelta(days=1))
+            finally:
+                effort.retries += connection.client.effort.retries
+                effort.waited_s += connection.client.effort.waited_s
+                connection.close()
+    if failed:
+        raise next(iter(failed.values()))
     return PullSummary(
         windows=n_windows,
-        rows=sum(load.rows_in for load in done),
-        rows_restated=sum(load.rows_restated for load in done),
-        rows_vanished=sum(load.rows_vanished for load in done),
-        rows_rejected=sum(load.rows_rejected for load in done),
-        pages=sum(load.pages for load in done),
+        rows=sum(load.rows_in for load in loads.done),
+        rows_restated=sum(load.rows_restated for load in loads.done),
+        rows_vanished=sum(load.rows_vanished for load in loads.done),
+        rows_rejected=sum(load.rows_rejected for load in loads.done),
+        pages=sum(load.pages for load in loads.done),
+        retries=effort.retries,
+        throttled_s=effort.waited_s,
     )
+
+
+class _Loads:
+    """Loads batches of windows beside the next pulls; at most one batch waits. ``done`` is known on leaving."""
+
+    def __init__(self, home: Home, run_id: str) -> None:
+        self.done: list[LoadSummary] = []
+        self._home = home
+        self._run_id = run_id
+        self._batch: list[Window] = []
+        self._loads: list[Future[LoadSummary]] = []
+        self._loader = ThreadPoolExecutor(1, "load")
+
+    def add(self, window: Window) -> None:
+        self._batch.append(window)
+        if len(self._batch) >= _BATCH_WINDOWS or sum(len(entry.rows) for entry in self._batch) >= _BATCH_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._loads:
+            self._loads[-1].result()
+        if self._batch:
+            accepted = self._home.settings.liftos_accept_vanished
+            batch = tuple(self._batch)
+            self._loads.append(
+                self._loader.submit(load_windows, self._home.warehouse, batch, self._run_id, accepted)
+            )
+            self._batch.clear()
+
+    def __enter__(self) -> _Loads:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._flush()
+            self.done = [load.result() for load in self._loads]
+        finally:
+            self._loader.shutdown()
 
 
 def _fetch(home: Home, connection: Connection, stream: Stream, account: str, pull: Pull, run_id: str) -> Window:
@@ -371,11 +235,6 @@ def _fetch(home: Home, connection: Connection, stream: Stream, account: str, pul
             run_id,
         )
         raise
-
-
-def _close(connection: Connection | None) -> None:
-    if connection is not None:
-        connection.close()
 
 
 def connect(home: Home, source: Source, observed_at: datetime) -> Connection:

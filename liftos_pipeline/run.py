@@ -28,6 +28,10 @@ nux:
 """
 
 
+PULLED = "pulled"
+"""Check of every raw asset: whether its platform answered."""
+
+
 @dataclass(frozen=True)
 class RunOutcome:
     """How a run ended. ``messages`` has one line per failure."""
@@ -124,11 +128,18 @@ def _report(event: DagsterEvent | None, progress: Progress) -> None:
 
 
 def _outcome(run_id: str, result: ExecuteInProcessResult) -> RunOutcome:
-    if result.success:
-        return RunOutcome(run_id, 0, ())
     messages, codes = [], []
     for evaluation in result.get_asset_check_evaluations():
-        if not evaluation.passed and evaluation.severity.value == "ERROR":
+        if evaluation.passed or evaluation.severity.value != "ERROR":
+            continue
+        if evaluation.check_name == PULLED:
+            said = {name: str(value.value) for name, value in evaluation.metadata.items()}
+            messages.append(
+                f"{evaluation.asset_key.to_user_string()} was not pulled: expected {said['expected']}; "
+                f"found {said['seen']}. {said['way_out']} Everything else was done with what is there."
+            )
+            codes.append(errors.PlatformError.exit_code)
+        elif not result.success:
             messages.append(f"check {evaluation.check_name} of {evaluation.asset_key.to_user_string()} failed")
             codes.append(errors.GateRefused.exit_code)
     for event in result.all_events:
@@ -138,7 +149,9 @@ def _outcome(run_id: str, result: ExecuteInProcessResult) -> RunOutcome:
             known = getattr(errors, name, None)
             codes.append(known.exit_code if known is not None else errors.PlatformError.exit_code)
             messages.append(f"{event.step_key}: {text}")
-    return RunOutcome(run_id, max(codes, default=errors.PlatformError.exit_code), tuple(messages))
+    if not result.success and not codes:
+        codes.append(errors.PlatformError.exit_code)
+    return RunOutcome(run_id, max(codes, default=0), tuple(messages))
 
 
 def _root(error: SerializableErrorInfo) -> tuple[str, str]:

@@ -1,14 +1,10 @@
 """The daily job, its schedule, and the alarm for failed runs."""
 
-import logging
-
 import dagster as dg
-import httpx
 
-from liftos_pipeline.settings import load_settings
+from liftos_pipeline.defs.alarm import post_alarm
 
 DAILY_JOB = "daily"
-_log = logging.getLogger("liftos")
 
 daily_job = dg.define_asset_job(
     DAILY_JOB,
@@ -28,8 +24,5 @@ daily_schedule = dg.build_schedule_from_partitioned_job(
 )
 def failed_run_alarm(context: dg.RunFailureSensorContext) -> None:
     message = f"run {context.dagster_run.run_id[:8]} of {context.dagster_run.job_name} failed: {context.failure_event.message}"
-    _log.error(message)
     context.log.error(message)
-    url = load_settings().liftos_alert_webhook_url
-    if url is not None:
-        httpx.post(url.get_secret_value(), json={"text": message}, timeout=10).raise_for_status()
+    post_alarm(message)

@@ -1,18 +1,25 @@
-"""Raw pulls: one asset per stream of every source."""
+"""Raw pulls: one asset per stream of every source. A platform that is down does not stop the others."""
 
 import dagster as dg
 
+from liftos_pipeline.defs.alarm import post_alarm
 from liftos_pipeline.defs.partitions import daily, one_run
 from liftos_pipeline.defs.presentation import OWNERS, column_schema
 from liftos_pipeline.defs.resources import HomeResource, as_of_days
-from liftos_pipeline.ingest import pull_stream
+from liftos_pipeline.errors import LiftosError, PlatformError, WindowRefused
+from liftos_pipeline.ingest import PullSummary, pull_stream
+from liftos_pipeline.run import PULLED
 from liftos_pipeline.settings import load_settings
 from liftos_pipeline.sources import SOURCES
 from liftos_pipeline.sources.stream import Source, Stream
 
 
 def raw_asset(source: Source, stream: Stream) -> dg.AssetsDefinition:
-    """Asset of one stream: pulls what its as-of days lack and loads it."""
+    """Asset of one stream: pulls what its as-of days lack and loads it.
+
+    If the platform refuses, its check ``pulled`` fails and everything behind it goes on with what is there: the next
+    run pulls what is missing, and ``quality.gates`` says until when the platform is known.
+    """
 
     @dg.asset(
         key=["raw", stream.table.name],
@@ -24,9 +31,22 @@ def raw_asset(source: Source, stream: Stream) -> dg.AssetsDefinition:
         description=f"{stream.table.meaning} Pulled from {source.name}, every version kept.",
         metadata=column_schema(stream.table),
         tags={"source": source.name},
+        check_specs=[
+            dg.AssetCheckSpec(
+                PULLED,
+                asset=["raw", stream.table.name],
+                description="The platform answered, and no value had to be rejected.",
+            )
+        ],
     )
     def pull(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
-        done = pull_stream(home.open(), source.name, stream.name, as_of_days(context), context.run.run_id)
+        try:
+            done = pull_stream(home.open(), source.name, stream.name, as_of_days(context), context.run.run_id)
+        except (PlatformError, WindowRefused) as error:
+            message = f"{source.name}.{stream.name}: {error}"
+            context.log.error(message)
+            post_alarm(message)
+            return dg.MaterializeResult(check_results=[_refused(error)])
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": done.rows,
@@ -34,10 +54,43 @@ def raw_asset(source: Source, stream: Stream) -> dg.AssetsDefinition:
                 "pages": done.pages,
                 "rows_restated": done.rows_restated,
                 "rows_vanished": done.rows_vanished,
-            }
+                "rows_rejected": done.rows_rejected,
+                "retries": done.retries,
+                "throttled_seconds": done.throttled_s,
+            },
+            check_results=[_judged(done)],
         )
 
     return pull
+
+
+def _refused(error: LiftosError) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=PULLED,
+        passed=False,
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata={
+            "error": type(error).__name__,
+            "seen": error.found,
+            "expected": error.expected,
+            "way_out": error.way_out,
+        },
+    )
+
+
+def _judged(done: PullSummary) -> dg.AssetCheckResult:
+    passed = done.rows_rejected == 0
+    way_out = "" if passed else "Look at ops.rejected_row; the values are unknown until the platform sends others."
+    return dg.AssetCheckResult(
+        check_name=PULLED,
+        passed=passed,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "seen": f"{done.rows_rejected} of {done.rows} rows with values that cannot be true",
+            "expected": "none",
+            "way_out": way_out,
+        },
+    )
 
 
 raw_assets = [

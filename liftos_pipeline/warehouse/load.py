@@ -20,7 +20,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from liftos_pipeline.errors import WarehouseError
+from liftos_pipeline.errors import WindowRefused
 from liftos_pipeline.schema import FOREVER, Rejected, Table, Window, source_columns
 from liftos_pipeline.warehouse.archive import keep_bodies
 from liftos_pipeline.warehouse.pages import write_pages
@@ -60,7 +60,7 @@ def load_windows(
 
     Raises
     ------
-    WarehouseError
+    WindowRefused
         One key came with two contents (both rows are in ``ops.rejected_row``), or most rows vanished: an empty answer
         is what a lost permission looks like. The window is not loaded, those before it are.
     """
@@ -145,7 +145,7 @@ def _read_in(connection: duckdb.DuckDBPyConnection, windows: Sequence[Window]) -
 
 def _refused(
     connection: duckdb.DuckDBPyConnection, windows: Sequence[Window], run_id: str
-) -> tuple[int, WarehouseError | None]:
+) -> tuple[int, WindowRefused | None]:
     """Number of the first window that cannot be loaded, with the reason; their number if all can."""
     table = windows[0].table
     stray = [_rows_of_other_days(window) for window in windows]
@@ -160,12 +160,12 @@ def _refused(
     window = windows[refused]
     place = place_of(window)
     if refused == first_stray:
-        return refused, WarehouseError(
+        return refused, WindowRefused(
             f"only rows of the days asked for from {place}",
             f"{stray[refused]} rows of other days",
             "Re-run; report if it stays.",
         )
-    return refused, WarehouseError(
+    return refused, WindowRefused(
         f"one content per key from {place}",
         f"{_keep_rejected(connection, window, refused, run_id)} rows that share a key and differ",
         "Both are in ops.rejected_row; the old data stands. Re-run; report to the platform if it stays.",

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import duckdb
 import pyarrow as pa
 
-from liftos_pipeline.errors import WarehouseError
+from liftos_pipeline.errors import WindowRefused
 from liftos_pipeline.schema import Rejected, Window
 from liftos_pipeline.schema.ops import REJECTED_ROW
 
@@ -51,9 +51,9 @@ def emptied_window(windows: Sequence[Window], receipts: Sequence[Receipt]) -> in
     return None
 
 
-def vanished(window: Window) -> WarehouseError:
+def vanished(window: Window) -> WindowRefused:
     """Why a window is held."""
-    return WarehouseError(
+    return WindowRefused(
         f"most rows of {place_of(window)} to be there again",
         "most of them missing, as if a permission were lost",
         "The old data stands. Check the access of the credentials; if the platform did delete them, set "

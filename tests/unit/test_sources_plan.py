@@ -8,8 +8,8 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from liftos_pipeline.ingest import Pull, end_of, lost_days, plan_pulls
 from liftos_pipeline.sources import SOURCES
+from liftos_pipeline.sources.plan import Pull, end_of, lost_days, plan_pulls
 from liftos_pipeline.sources.stream import Stream
 
 FIRST_DAY = date(2026, 1, 1)

@@ -1,0 +1,62 @@
+"""Freshness: is every day there that results look at, and if not, which command fetches it?"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pandas as pd
+
+from liftos_pipeline.checks.outcome import CheckOutcome
+
+_WORST = 5
+
+
+def every_day_was_pulled(
+    receipts: pd.DataFrame, gaps: pd.DataFrame, as_of: date, look_back_days: int
+) -> list[CheckOutcome]:
+    """One outcome per stream: days of the look-back window that no receipt knows.
+
+    Parameters
+    ----------
+    receipts : DataFrame
+        source, stream, account_id, date_day: the days that were pulled, each once.
+    gaps : DataFrame
+        source, stream, account_id, first_day, last_day: days that the platform no longer serves.
+    as_of : date
+        Last day of the window.
+    look_back_days : int
+        Length of the window.
+    """
+    outcomes = []
+    for (source, stream), part in receipts.groupby(["source", "stream"], sort=True):
+        lost = gaps[(gaps["source"] == source) & (gaps["stream"] == stream)]
+        missing = [
+            {"account_id": account, "date_day": day.isoformat()}
+            for account, days in part.groupby("account_id", sort=True)["date_day"]
+            for day in _missing(days, lost[lost["account_id"] == account], as_of, look_back_days)
+        ]
+        newest = pd.to_datetime(part["date_day"]).max().date()
+        outcomes.append(
+            CheckOutcome(
+                gate="fresh",
+                subject=f"{source}.{stream}",
+                passed=not missing,
+                severity="error",
+                seen=f"{len(missing)} account-days missing, known through {newest}",
+                expected=f"every day through {as_of}",
+                way_out=f"Run `liftos run --date {as_of}`: it pulls what is missing." if missing else "",
+                offenders=tuple(missing[-_WORST:][::-1]),
+            )
+        )
+    return outcomes
+
+
+def _missing(days: pd.Series, lost: pd.DataFrame, as_of: date, look_back_days: int) -> list[date]:
+    """Days without a receipt, from the account's first one on, lost ones aside."""
+    pulled = set(pd.to_datetime(days).dt.date)
+    first = max(min(pulled), as_of - timedelta(days=look_back_days - 1))
+    spans = [
+        (pd.Timestamp(a).date(), pd.Timestamp(b).date()) for a, b in lost[["first_day", "last_day"]].to_numpy()
+    ]
+    window = (first + timedelta(days=offset) for offset in range((as_of - first).days + 1))
+    return [day for day in window if day not in pulled and not any(a <= day <= b for a, b in spans)]
