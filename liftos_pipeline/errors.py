@@ -5,6 +5,9 @@ Exit codes of the command line hang on the class, so a new class names its code 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+
 
 class LiftosError(Exception):
     """A wrong call, or a quantity that cannot be computed.
@@ -37,9 +40,10 @@ class WarehouseError(LiftosError):
 
 
 class PlatformError(LiftosError):
-    """A platform did not answer as its interface promises."""
+    """A platform did not answer as its interface promises. ``pages``: what it answered, to be kept."""
 
     exit_code = 3
+    pages: Sequence[object] = ()
 
 
 class AuthExpired(PlatformError):
@@ -52,3 +56,9 @@ class MalformedPage(PlatformError):
 
 class RateLimited(PlatformError):
     """The platform's limits outlasted the waiting budget of this run."""
+
+
+class QuotaSpent(RateLimited):
+    """The platform's quota of the day is used up. ``until``: when it answers again (UTC, without a zone)."""
+
+    until: datetime

@@ -3,26 +3,34 @@ loaded. The only place outside ``defs`` that opens a connection to a platform.""
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import httpx
 
-from liftos_pipeline.platforms import SIMULATED_ORIGIN, simulated_app
+from liftos_pipeline.errors import LiftosError, PlatformError, QuotaSpent
+from liftos_pipeline.platforms import SIMULATED_ORIGIN, FaultPlan, simulated_app
 from liftos_pipeline.platforms.app import world_at
 from liftos_pipeline.schema import Window
 from liftos_pipeline.settings import Settings, last_ended_day
 from liftos_pipeline.simulator import World
 from liftos_pipeline.simulator.scenario import Scenario, scenario_named
 from liftos_pipeline.sources import SOURCES
+from liftos_pipeline.sources.client import Effort
 from liftos_pipeline.sources.stream import Connection, Source, Stream
 from liftos_pipeline.warehouse import Warehouse
 from liftos_pipeline.warehouse.load import LoadSummary, load_windows
+from liftos_pipeline.warehouse.pages import PageHead, keep_pages
 from liftos_pipeline.warehouse.receipts import receipts
+
+FAULTS_FILE = "faults.jsonl"
+"""In a simulated home with LIFTOS_FAULT_SEED: every fault that the bundled platforms gave."""
 
 HISTORY_STEP_DAYS = 7
 """A simulated home is given the change logs that weekly pulls since its first day would have saved."""
@@ -36,12 +44,14 @@ _SIMULATED_KEY = b"simulated"
 
 @dataclass(frozen=True)
 class Home:
-    """An opened home. ``transport`` leads to the bundled platforms in a simulated home and is None in a live one."""
+    """An opened home. ``transport`` leads to the bundled platforms in a simulated home and is None in a live one;
+    ``sleep`` is how clients wait."""
 
     settings: Settings
     warehouse: Warehouse
     transport: httpx.BaseTransport | None
     hash_key: bytes
+    sleep: Callable[[float], None] = time.sleep
 
     @property
     def is_simulated(self) -> bool:
@@ -60,11 +70,21 @@ def open_home(settings: Settings) -> Home:
     mode = settings.source_mode
     warehouse = Warehouse(settings.home, mode)
     if mode == "live":
+        if settings.liftos_fault_seed is not None:
+            raise LiftosError(
+                "a fault plan in a simulated home only",
+                "LIFTOS_FAULT_SEED in a live home",
+                "Unset LIFTOS_FAULT_SEED: no fault is put between a real platform and its data.",
+            )
         return Home(settings, warehouse, None, _hash_key(settings.home))
     scenario = scenario_named(settings.liftos_scenario)
     start = datetime.combine(scenario.start, datetime.min.time(), UTC)
     accounts = world_at(scenario, settings.liftos_seed, start).accounts()
-    transport = httpx.WSGITransport(app=simulated_app(scenario, settings.liftos_seed))
+    app = simulated_app(scenario, settings.liftos_seed)
+    if settings.liftos_fault_seed is not None:
+        plan = FaultPlan(settings.liftos_fault_seed, settings.liftos_fault_rate, settings.home / FAULTS_FILE)
+        app = plan.around(app)
+    transport = httpx.WSGITransport(app=app)
     return Home(settings.as_simulated(accounts, SIMULATED_ORIGIN), warehouse, transport, _SIMULATED_KEY)
 
 
@@ -96,13 +116,20 @@ class Pull:
 
 @dataclass(frozen=True)
 class PullSummary:
-    """What one stream's pulls brought, in rows and pages."""
+    """What one stream's pulls brought, in rows and pages, and what it took: repeated requests, seconds of waiting.
+
+    ``deferred_until``: the platform's quota of the day was used up; it answers again at that moment (UTC). The days
+    that are left have no receipt, and the next run pulls them.
+    """
 
     windows: int
     rows: int
     rows_restated: int
     rows_vanished: int
     pages: int
+    retries: int = 0
+    throttled_s: float = 0.0
+    deferred_until: datetime | None = None
 
 
 def plan_pulls(
@@ -173,8 +200,10 @@ def _is_history_step(day: date, first_day: date) -> bool:
 
 
 def _last_seen(clocks: Mapping[date, Sequence[datetime]], by: datetime) -> date:
-    """Day of the newest pull; a first pull of keyed changes goes back to the beginning."""
-    return max((day for day, at in clocks.items() if _is_seen(at, by)), default=_BEGINNING)
+    """Day of the newest pull before a clock; a first pull of keyed changes goes back to the beginning.
+
+    A pull that is repeated at its own clock asks what it asked the first time."""
+    return max((day for day, at in clocks.items() if any(clock < by for clock in at)), default=_BEGINNING)
 
 
 def _is_seen(clocks: Iterable[datetime], by: datetime) -> bool:
@@ -221,16 +250,21 @@ def pull_stream(
 ) -> PullSummary:
     """Pull and load what one stream lacks for the as-of days, for every account.
 
-    Windows that arrived before an error are loaded; the error is raised after that.
+    Windows that arrived before an error are loaded; the error is raised after that. A quota of the day that is used up
+    is no error: what is left is put off.
     """
     source = SOURCES[source_name]
     stream = source.stream(stream_name)
     known = receipts(home.warehouse, source_name, stream_name)
     now = None if home.is_simulated else datetime.now(UTC).replace(tzinfo=None)
     first_day = home.scenario().start if home.is_simulated else date(1970, 1, 1)
+    try:
+        accounts = _accounts(home, source, as_of_days)
+    except QuotaSpent as error:
+        return PullSummary(0, 0, 0, 0, 0, deferred_until=error.until)
     tasks = [
         (part, account)
-        for account in _accounts(home, source, as_of_days)
+        for account in accounts
         for pull in plan_pulls(
             stream, as_of_days, known.get(account, {}), first_day, home.settings.liftos_look_back_days, now
         )
@@ -262,6 +296,7 @@ def _run(
     connection: Connection | None = None
     batch: list[Window] = []
     loads: list[Future[LoadSummary]] = []
+    efforts: list[Effort] = []
     with ThreadPoolExecutor(1, "load") as loader:
 
         def flush() -> None:
@@ -272,14 +307,19 @@ def _run(
                 loads.append(loader.submit(load_windows, home.warehouse, tuple(batch), run_id))
                 batch.clear()
 
+        deferred_until = None
         try:
             for pull, account in tasks:
                 if connection is None or pull.observed_at != clock:
                     _close(connection)
                     clock, connection = pull.observed_at, connect(home, source, pull.observed_at)
-                batch.append(stream.fetch(connection, account, pull.start, pull.end, pull.observed_at))
+                    efforts.append(connection.client.effort)
+                with _pages_kept(home, source, stream, pull, account, run_id):
+                    batch.append(stream.fetch(connection, account, pull.start, pull.end, pull.observed_at))
                 if len(batch) >= _BATCH_WINDOWS or sum(len(window.rows) for window in batch) >= _BATCH_ROWS:
                     flush()
+        except QuotaSpent as error:
+            deferred_until = error.until
         finally:
             _close(connection)
             flush()
@@ -290,7 +330,23 @@ def _run(
         rows_restated=sum(load.rows_restated for load in done),
         rows_vanished=sum(load.rows_vanished for load in done),
         pages=sum(load.pages for load in done),
+        retries=sum(effort.retries for effort in efforts),
+        throttled_s=sum(effort.waited_s for effort in efforts),
+        deferred_until=deferred_until,
     )
+
+
+@contextmanager
+def _pages_kept(
+    home: Home, source: Source, stream: Stream, pull: Pull, account: str, run_id: str
+) -> Iterator[None]:
+    """Keep what a platform answered to a pull that fails."""
+    try:
+        yield
+    except PlatformError as error:
+        head = PageHead(run_id, source.name, stream.name, account, pull.start, pull.end, pull.observed_at)
+        keep_pages(home.warehouse, head, error.pages)
+        raise
 
 
 def _close(connection: Connection | None) -> None:
@@ -301,4 +357,6 @@ def _close(connection: Connection | None) -> None:
 def connect(home: Home, source: Source, observed_at: datetime) -> Connection:
     """Connection to one platform; in a simulated home it answers as of ``observed_at``."""
     clock = observed_at.replace(tzinfo=UTC) if home.is_simulated else None
-    return source.connect(home.settings, clock=clock, transport=home.transport, hash_key=home.hash_key)
+    return source.connect(
+        home.settings, clock=clock, transport=home.transport, hash_key=home.hash_key, sleep=home.sleep
+    )

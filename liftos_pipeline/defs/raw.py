@@ -27,13 +27,19 @@ def raw_asset(source: Source, stream: Stream) -> dg.AssetsDefinition:
     )
     def pull(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
         done = pull_stream(home.open(), source.name, stream.name, as_of_days(context), context.run.run_id)
+        deferred = (
+            {} if done.deferred_until is None else {"deferred_until": f"{done.deferred_until:%Y-%m-%d %H:%M} UTC"}
+        )
         return dg.MaterializeResult(
             metadata={
+                **deferred,
                 "dagster/row_count": done.rows,
                 "windows": done.windows,
                 "pages": done.pages,
                 "rows_restated": done.rows_restated,
                 "rows_vanished": done.rows_vanished,
+                "retries": done.retries,
+                "throttled_seconds": done.throttled_s,
             }
         )
 

@@ -78,13 +78,21 @@ class Pull:
             link = next_link(page)
             if not link:
                 return
-            url = self._client.own_link(str(link))
+            place = f"page {len(self.pages) - 1} of {self.stream}"
+            url = self._own_link(str(link), place)
             if url in seen:
-                raise PlatformError(
+                raise self.refused(
                     f"pages of {self.stream} that come to an end",
-                    f"page {len(self.pages) - 1} leads back to one that was read",
+                    f"{place} leads back to one that was read",
                     "Re-run; nothing was loaded. Report to the platform if it stays.",
                 )
+
+    def _own_link(self, link: str, place: str) -> str:
+        try:
+            return self._client.own_link(link, place)
+        except PlatformError as error:
+            error.pages = tuple(self.pages)
+            raise
 
     def add(self, rows: object, field: str) -> None:
         """Append the rows of the page that was read last."""
@@ -104,11 +112,19 @@ class Pull:
         """The error that names stream, field, sample and page."""
         page = len(self.pages) - 1 if row is None else self.page_of(row)
         found = "nothing" if sample is None else repr(sample)[:120]
-        return MalformedPage(
+        error = MalformedPage(
             f"{expected} in {field} of {self.stream}",
             f"{found} on page {page}",
             "Nothing of this window was loaded. Re-run; if it stays, the platform's format has changed.",
         )
+        error.pages = tuple(self.pages)
+        return error
+
+    def refused(self, expected: str, found: str, way_out: str) -> PlatformError:
+        """An error that carries the pages, to be kept."""
+        error = PlatformError(expected, found, way_out)
+        error.pages = tuple(self.pages)
+        return error
 
     def _object(self, payload: object) -> Row:
         if not isinstance(payload, dict):
