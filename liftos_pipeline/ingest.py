@@ -17,7 +17,7 @@ import httpx
 from liftos_pipeline.errors import LiftosError, PlatformError, QuotaSpent
 from liftos_pipeline.platforms import SIMULATED_ORIGIN, FaultPlan, simulated_app
 from liftos_pipeline.platforms.app import world_at
-from liftos_pipeline.schema import Window
+from liftos_pipeline.schema import Page, Window
 from liftos_pipeline.settings import Settings, last_ended_day
 from liftos_pipeline.simulator import World
 from liftos_pipeline.simulator.scenario import Scenario, scenario_named
@@ -345,7 +345,7 @@ def _pages_kept(
         yield
     except PlatformError as error:
         head = PageHead(run_id, source.name, stream.name, account, pull.start, pull.end, pull.observed_at)
-        keep_pages(home.warehouse, head, error.pages)
+        keep_pages(home.warehouse, head, [page for page in error.pages if isinstance(page, Page)])
         raise
 
 

@@ -92,7 +92,7 @@ def _html(exchange: Exchange, rng: Random) -> Answer:  # noqa: ARG001
     return Answer(_HTML, content_type="text/html")
 
 
-def _broken_json(exchange: Exchange, rng: Random) -> Answer:
+def _broken_json(exchange: Exchange, rng: Random) -> Answer:  # noqa: ARG001
     return Answer(rng.choice((b'{"data":[{"id":"1",}]}', b"", b'{"data":[]', b'{"data":["\xff"]}')))
 
 

@@ -13,6 +13,7 @@ from liftos_pipeline.platforms.fault_wire import Answer, Exchange, Injection, Ro
 
 _RUNS = (1, 2)
 _AMOUNTS = ("spend", "daily_budget", "costMicros", "amountMicros", "value")
+_REQUIRED = {"meta": ("date_start", "event_time", "id"), "klaviyo": ("id",), "fred": ("value",)}
 _FAR_AHEAD = timedelta(days=400)
 
 Change = Callable[[Exchange, Random], Answer | None]
@@ -47,11 +48,9 @@ def _holder(row: Row, names: tuple[str, ...]) -> tuple[Row, str] | None:
 def _required(exchange: Exchange, row: Row) -> tuple[Row, str] | None:
     """A field without which the row cannot be read."""
     if exchange.platform == "google_ads":
-        part = next((row[name] for name in ("changeEvent", "campaignBudget", "segments") if name in row), None)
-        names = ("resourceName", "id", "date") if part is not row.get("campaignBudget") else ("id",)
-        return None if part is None else _holder(part, names)
-    names = {"meta": ("date_start", "event_time", "id"), "klaviyo": ("id",), "fred": ("value",)}
-    return _holder(row, names[exchange.platform])
+        part: Row = next((row[name] for name in ("changeEvent", "campaignBudget", "segments") if name in row), {})
+        return _holder(part, ("resourceName", "date") if "id" not in part else ("id",))
+    return _holder(row, _REQUIRED[exchange.platform])
 
 
 # Pages and links -----------------------------------------------------------------------------------------------
@@ -127,11 +126,11 @@ def _two_contents(exchange: Exchange, rows: list[Row], rng: Random) -> bool:
     """A row comes twice, with two values."""
     row = rows[rng.randrange(len(rows))]
     other = copy.deepcopy(row)
-    found = _holder(other, ("spend", "costMicros", "amountMicros", "daily_budget", "creative", "operation"))
+    found = _holder(other, ("spend", "costMicros", "amountMicros", "daily_budget", "creative", "clientType"))
     if found is None or not _has_keys(exchange):
         return False
     part, name = found
-    part[name] = {"id": "1"} if isinstance(part[name], dict) else f"{int(float(part[name])) + 7}"
+    part[name] = {"id": "1"} if isinstance(part[name], dict) else f"{part[name]}1"
     rows.append(other)
     return True
 

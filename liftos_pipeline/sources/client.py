@@ -20,6 +20,7 @@ import tenacity
 
 from liftos_pipeline.errors import AuthExpired, LiftosError, MalformedPage, PlatformError, QuotaSpent, RateLimited
 from liftos_pipeline.schema import Page
+from liftos_pipeline.sources.http_log import log_no_queries
 from liftos_pipeline.sources.redact import Redactor
 
 CLOCK_HEADER = "X-Liftos-Clock"
@@ -163,7 +164,7 @@ class Client:
         self._clock = None if clock is None else _as_utc(clock).isoformat()
         timeout = httpx.Timeout(self._limits.read_timeout_s, connect=self._limits.connect_timeout_s)
         self._http = httpx.Client(transport=transport, timeout=timeout, follow_redirects=False)
-        _log_no_queries()
+        log_no_queries()
 
     def url(self, path: str, params: Mapping[str, str | int] | None = None) -> str:
         """Absolute address of a path of this platform."""
@@ -222,6 +223,10 @@ class Client:
         encoded = str(httpx.QueryParams(dict(form))).encode()
         request = Request("POST", self.url(path), encoded, "application/x-www-form-urlencoded")
         return self.send(request, [], lambda response, _: orjson.loads(response.content))
+
+    def pause(self, seconds: float) -> None:
+        """Wait, as between two questions after a job."""
+        self._sleep(seconds)
 
     def close(self) -> None:
         self._http.close()
@@ -389,18 +394,3 @@ def _origin(url: str) -> tuple[str, str, int | None]:
     except httpx.InvalidURL:
         return ("", "", None)
     return (parsed.scheme, parsed.host, parsed.port or {"http": 80, "https": 443}.get(parsed.scheme))
-
-
-class _WithoutQueries(logging.Filter):
-    """httpx logs whole addresses; some platforms take their key as a query parameter."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if isinstance(record.args, tuple):
-            record.args = tuple(a.copy_with(query=None) if isinstance(a, httpx.URL) else a for a in record.args)
-        return True
-
-
-def _log_no_queries() -> None:
-    logger = logging.getLogger("httpx")
-    if not any(isinstance(known, _WithoutQueries) for known in logger.filters):
-        logger.addFilter(_WithoutQueries())

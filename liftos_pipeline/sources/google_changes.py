@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
-from liftos_pipeline.errors import PlatformError
 from liftos_pipeline.schema import raw
 from liftos_pipeline.sources.columns import Columns, extras, json_text, part
 from liftos_pipeline.sources.google_wire import known_fields, last_id, search
@@ -63,7 +62,7 @@ def read_change_events(query: Query) -> pa.Table:
 
 
 def _all_events(query: Query) -> list[Row]:
-    """Events once each, in the order of their time."""
+    """Events once each, in the order of their time; one that came with two contents is there twice."""
     pull = query.pull
     found: dict[str, Row] = {}
     since, until = f"{query.start} 00:00:00", f"{query.end} 23:59:59.999999"
@@ -76,12 +75,12 @@ def _all_events(query: Query) -> list[Row]:
             f"ORDER BY change_event.change_date_time LIMIT {PAGE_ROWS}",
         )
         events = part(rows, "changeEvent", pull)
-        found.update({str(event.get("resourceName", len(found))): event for event in events})
+        found.update({json_text(event): event for event in events})
         if len(rows) < PAGE_ROWS:
             return list(found.values())
         last = max(str(event.get("changeDateTime")) for event in events)
         if last <= since:
-            raise PlatformError(
+            raise pull.refused(
                 f"fewer than {PAGE_ROWS} changes at one moment in {pull.stream}",
                 f"{len(rows)} at {last}",
                 "The log cannot be read past this moment; pull the days after it.",

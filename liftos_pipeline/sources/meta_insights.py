@@ -10,7 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from liftos_pipeline.schema import raw
+from liftos_pipeline.sources.client import TooMuchData
 from liftos_pipeline.sources.columns import Columns, extras
+from liftos_pipeline.sources.meta_jobs import walk_job
 from liftos_pipeline.sources.meta_wire import AD_STATUSES, CAMPAIGN_STATUSES, next_link
 from liftos_pipeline.sources.pull import Pull, Row
 from liftos_pipeline.sources.stream import Query
@@ -67,8 +69,8 @@ def read_insights(query: Query) -> pa.Table:
     pull = query.pull
     levels: list[str] = []
     for level in LEVELS:
-        for page in pull.walk(f"act_{query.account_id}/insights", _params(query, level), next_link):
-            levels += [level] * len(page["data"])  # type: ignore[arg-type]
+        _read_level(query, level)
+        levels += [level] * (len(pull.rows) - len(levels))
     rows = pull.rows
     columns = Columns(raw.META_INSIGHTS_DAILY, pull, query.account_id, len(rows))
     columns.put("level", levels)
@@ -88,6 +90,18 @@ def read_insights(query: Query) -> pa.Table:
     for name in ("attribution_setting", "quality_ranking"):
         columns.put(name, [row.get(name) for row in rows])
     return columns.finish(extras([("", rows, _KNOWN)], len(rows)))
+
+
+def _read_level(query: Query, level: str) -> None:
+    """Rows of one level: in one answer, or by a job where Meta finds that too much."""
+    path, params, known = f"act_{query.account_id}/insights", _params(query, level), len(query.pull.rows)
+    try:
+        for _ in query.pull.walk(path, params, next_link):
+            continue
+    except TooMuchData:
+        query.pull.keep_first(known)
+        for _ in walk_job(query.pull, path, params, _PAGE_ROWS):
+            continue
 
 
 def _put_days(columns: Columns, pull: Pull, rows: Sequence[Row]) -> None:

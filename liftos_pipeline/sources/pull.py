@@ -4,7 +4,7 @@ How links look is the platforms' business.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping
 
 import httpx
@@ -42,6 +42,20 @@ class Pull:
             The answer is JSON of another kind.
         """
         return self._object(self._client.send(Request("GET", self._client.url(path, params)), self.pages))
+
+    def start(self, path: str, params: Mapping[str, str | int]) -> Row:
+        """JSON object that answers a POST without a body."""
+        return self._object(self._client.send(Request("POST", self._client.url(path, params)), self.pages))
+
+    def pause(self, seconds: float) -> None:
+        """Wait for the platform to work."""
+        self._client.pause(seconds)
+
+    def keep_first(self, count: int) -> None:
+        """Forget the rows after the first ones: they will be read in another way."""
+        del self.rows[count:]
+        kept = bisect_left(self._first_rows, count)
+        del self._first_rows[kept:], self._row_pages[kept:]
 
     def post(self, path: str, body: Mapping[str, str]) -> object:
         """JSON value that answers a JSON body."""
