@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import struct
@@ -189,7 +190,7 @@ def _give(
             time.sleep(hold_s)
         else:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        connection.close()
+        os.close(connection.detach())
         raise ConnectionError(answer.breaks)
     status = HTTPStatus(answer.status)
     length = whole if answer.breaks == "cut" else len(answer.content)

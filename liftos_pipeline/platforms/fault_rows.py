@@ -59,9 +59,9 @@ def _required(exchange: Exchange, row: Row) -> tuple[Row, str] | None:
 def _relinked(exchange: Exchange, link: str) -> Answer | None:
     """The answer with another link to the next page; only where there are pages."""
     payload = exchange.payload()
-    if exchange.platform not in ("meta", "klaviyo") or not isinstance(payload, dict) or "data" not in payload:
+    if exchange.platform not in ("meta", "klaviyo") or exchange.path.endswith("/accounts"):
         return None
-    if not isinstance(payload["data"], list):
+    if not isinstance(payload, dict) or not isinstance(payload.get("data"), list):
         return None
     place = "paging" if exchange.platform == "meta" else "links"
     payload[place] = {**(payload.get(place) or {}), "next": link}
@@ -111,7 +111,7 @@ def _foreign(exchange: Exchange, rng: Random) -> Answer | None:
 
 
 def _repeated(exchange: Exchange, rows: list[Row], rng: Random) -> bool:
-    if not _has_keys(exchange):
+    if not _has_keys(exchange) or "customer" in rows[0]:
         return False
     rows.insert(rng.randrange(len(rows) + 1), rows[rng.randrange(len(rows))])
     return True

@@ -11,6 +11,7 @@ import itertools
 import json
 import logging
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -275,7 +276,7 @@ def forked(job: Callable[[], object]) -> int:
 @cache
 def undisturbed(folder: Path, world_seed: int) -> Path:
     home = folder / f"undisturbed-{world_seed}"
-    if forked(lambda: load_without_faults(home, world_seed)):
+    if not home.exists() and forked(lambda: load_without_faults(home, world_seed)):
         raise RuntimeError("the load without faults failed")
     return home
 
@@ -300,7 +301,7 @@ def play(folder: Path, seed: int) -> dict:
     codes.append(forked(compare) if codes[-1] == 0 else -1)
     used = os.times()
     entries = journal(home)
-    return {
+    played = {
         "seed": seed,
         "world_seed": schedule.world_seed,
         "rate": round(schedule.rate, 4),
@@ -313,6 +314,14 @@ def play(folder: Path, seed: int) -> dict:
         "cpu_s": round(sum(used[2:4]) - sum(spent[2:4]), 1),
         "wall_s": round(time.monotonic() - began, 1),
     }
+    if is_sound(played):
+        shutil.rmtree(home)
+    return played
+
+
+def is_sound(played: dict) -> bool:
+    """Whether a schedule ended, with the tables of a load without faults, and no fault that has to stop a run did not."""
+    return played["differences"] == {} and played["passed_over"] == []
 
 
 def passed_over(folder: Path) -> list[str]:
