@@ -39,10 +39,11 @@ def _done(pull: Pull, path: str, params: Mapping[str, str | int]) -> str:
         told = _outcome(pull, job_id)
         if told == "done":
             return job_id
-    raise TooMuchData(
+    raise pull.refused(
         f"an insights job of {pull.stream} that ends",
         f"{STARTS} that did not, the last one {told}",
         "Re-run; nothing of this window was loaded.",
+        TooMuchData,
     )
 
 
@@ -52,9 +53,8 @@ def _started(pull: Pull, path: str, params: Mapping[str, str | int]) -> str:
     except (AuthExpired, RateLimited, TooMuchData):
         raise
     except PlatformError as error:
-        raise TooMuchData(
-            f"an insights job of {pull.stream}", error.found, "Narrow the window to fewer days."
-        ) from error
+        wanted, way_out = f"an insights job of {pull.stream}", "Narrow the window to fewer days."
+        raise pull.refused(wanted, error.found, way_out, TooMuchData) from error
     if not isinstance(job_id, str | int) or isinstance(job_id, bool):
         raise pull.malformed("report_run_id", job_id, "an id")
     return str(job_id)

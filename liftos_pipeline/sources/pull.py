@@ -134,9 +134,11 @@ class Pull:
         error.pages = tuple(self.pages)
         return error
 
-    def refused(self, expected: str, found: str, way_out: str) -> PlatformError:
+    def refused(
+        self, expected: str, found: str, way_out: str, kind: type[PlatformError] = PlatformError
+    ) -> PlatformError:
         """An error that carries the pages, to be kept."""
-        error = PlatformError(expected, found, way_out)
+        error = kind(expected, found, way_out)
         error.pages = tuple(self.pages)
         return error
 
