@@ -158,10 +158,9 @@ def _renamed(exchange: Exchange, rows: list[Row], rng: Random) -> bool:  # noqa:
 
 
 def _other_type(exchange: Exchange, rows: list[Row], rng: Random) -> bool:
-    found = _holder(
-        rows[rng.randrange(len(rows))], ("spend", "costMicros", "amountMicros", "daily_budget", "created", "value")
-    )
-    if found is None or (exchange.platform == "klaviyo" and found[1] == "value"):
+    names = ("id",) if exchange.platform == "klaviyo" else _AMOUNTS
+    found = _holder(rows[rng.randrange(len(rows))], names)
+    if found is None:
         return False
     part, name = found
     part[name] = {"amount": part[name]}
@@ -293,7 +292,7 @@ ADDITIONS = (Injection("extra_field", "content", "a field that is new", _in_rows
 SHAPES = (
     Injection("missing_field", "standing", "a required field is missing", _in_rows(_missing), _RUNS),
     Injection("renamed_field", "standing", "a required field has another name", _in_rows(_renamed), _RUNS),
-    Injection("other_type", "standing", "an amount is an object", _in_rows(_other_type), _RUNS),
+    Injection("other_type", "standing", "an amount or id is an object", _in_rows(_other_type), _RUNS),
     Injection("unknown_word", "content", "a status that is new", _in_rows(_unknown_word)),
 )
 REPEATS = (Injection("repeated_row", "harmless", "a row comes twice", _in_rows(_repeated)),)

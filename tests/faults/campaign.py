@@ -32,7 +32,7 @@ from liftos_pipeline.ingest import FAULTS_FILE, Home, pull_stream
 from liftos_pipeline.platforms import SIMULATED_ORIGIN, FaultPlan, simulated_app, world_at
 from liftos_pipeline.settings import Settings
 from liftos_pipeline.simulator.scenario import scenario_named
-from liftos_pipeline.sources import SOURCES, klaviyo_people, meta_insights
+from liftos_pipeline.sources import SOURCES, fred, klaviyo_people, meta_insights
 from liftos_pipeline.warehouse import Warehouse
 from tests.pipeline.homes import IGNORED_COLUMNS
 
@@ -49,11 +49,11 @@ FIRST = SCENARIO.start
 WORLD_SEEDS = (3, 4)
 STREAMS = tuple((name, stream.name) for name, source in SOURCES.items() for stream in source.streams)
 RANGES = (1, 2)
-RATES = (0.002, 0.02)
+RATES = (0.001, 0.012)
 KILLS = (1, 4)
 LAST_REQUEST, LAST_LOAD, LATEST_KILL_S = 2500, 60, 0.12
 PAGE_ROWS = 40
-MOST_RUNS = 400
+MACRO_LEAD_DAYS = 200
 JOURNAL, RESULT = "journal.jsonl", "result.json"
 SIGKILLED = 128 + signal.SIGKILL
 
@@ -335,6 +335,7 @@ def passed_over(folder: Path) -> list[str]:
 
 
 def main(folder: Path, seeds: list[int]) -> None:
+    fred.LEAD_DAYS = MACRO_LEAD_DAYS
     meta_insights._PAGE_ROWS = PAGE_ROWS
     klaviyo_people.EVENT_PAGE_ROWS = PAGE_ROWS
     klaviyo_people.PROFILE_PAGE_ROWS = PAGE_ROWS // 2
