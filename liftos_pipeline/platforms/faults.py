@@ -36,7 +36,7 @@ FAULTS: tuple[Fault, ...] = (
         1,
         "rate limit: HTTP 429, Meta's codes as HTTP 400, `Retry-After` in seconds or as a date",
         "waits as told, at most 600 s at once and 15 minutes a connection, then asks for the same page",
-        '`retries` and `throttled_s` of the run; over the budget: red, "rate limited until HH:MM UTC", re-run',
+        '`retries` and `throttled_seconds` of the run; over the budget: red, "rate limited until HH:MM UTC", re-run',
         answers.LIMITS,
     ),
     Fault(
@@ -49,14 +49,14 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         3,
         "empty middle page, `next` without cursors, paging loop, `next` on another server",
-        "follows `next` and nothing else; a loop or another server ends the pull before it is asked",
+        "follows `next` and nothing else; a loop or another server ends the pull",
         "red, with stream and page",
         rows.PAGES,
     ),
     Fault(
         4,
         "insights job failed, skipped or stuck; too much data",
-        "starts a job three times, waits 60 minutes at most, then asks for half of the days, down to one",
+        "a span that is too large is read by a job, started up to three times for 20 minutes each, then in halves",
         "red, with the job's id, if a single day fails",
         answers.JOBS,
     ),
@@ -67,7 +67,13 @@ FAULTS: tuple[Fault, ...] = (
         "red, with the setting to renew; re-run the same days",
         answers.CREDENTIALS,
     ),
-    Fault(6, "additional field", "kept in `extra`", "green; `extra` holds the field", rows.ADDITIONS),
+    Fault(
+        6,
+        "additional field",
+        "kept in `extra` (advertising, events, metrics, lists), else left out",
+        "green",
+        rows.ADDITIONS,
+    ),
     Fault(
         7,
         "required field missing or renamed, other type; unknown word of an enumeration",
@@ -105,9 +111,7 @@ FAULTS: tuple[Fault, ...] = (
         "red until it is pulled",
         otherwise="every fault that ends a run leaves one",
     ),
-    Fault(
-        14, "other currency", "kept per row; never added up across currencies", "`currency_code`", rows.CURRENCIES
-    ),
+    Fault(14, "other currency", "kept with every row", "`currency_code`", rows.CURRENCIES),
     Fault(
         15,
         "other account time zone",

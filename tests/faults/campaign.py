@@ -1,6 +1,6 @@
 """Fault campaign: 60 days of all streams of all platforms under a random schedule of faults and kills. Afterwards the
-tables are those of a load without faults. Called with ``python -m tests.faults.campaign FOLDER SEED...``; one line of
-JSON per schedule. The assertions are in ``test_campaign``.
+tables are those of a load without faults. Called with ``python -m tests.faults.campaign FOLDER DAYS SEED...``; one line
+of JSON per schedule. The assertions are in ``test_campaign``.
 
 Every run of a schedule is a fork of this process, which itself opens neither warehouse nor platform.
 """
@@ -83,34 +83,35 @@ class Task:
 
 @dataclass(frozen=True)
 class Schedule:
-    """All that a seed decides."""
+    """All that a seed and the number of days decide."""
 
     seed: int
+    n_days: int
     world_seed: int
     rate: float
     kills: tuple[Kill, ...]
     tasks: tuple[Task, ...]
 
     @classmethod
-    def drawn(cls, seed: int) -> Schedule:
+    def drawn(cls, seed: int, n_days: int) -> Schedule:
         rng = Random(seed)
-        kills = tuple(_kill(rng) for _ in range(rng.randint(*KILLS)))
-        queues = {stream: _ranges(*stream, rng) for stream in STREAMS}
+        kills = tuple(_kill(rng, n_days) for _ in range(rng.randint(*KILLS)))
+        queues = {stream: _ranges(*stream, n_days, rng) for stream in STREAMS}
         order = [stream for stream, tasks in queues.items() for _ in tasks]
         rng.shuffle(order)
         tasks = tuple(queues[stream].popleft() for stream in order)
-        return cls(seed, rng.choice(WORLD_SEEDS), rng.uniform(*RATES), kills, tasks)
+        return cls(seed, n_days, rng.choice(WORLD_SEEDS), rng.uniform(*RATES) * N_DAYS / n_days, kills, tasks)
 
 
-def _kill(rng: Random) -> Kill:
+def _kill(rng: Random, n_days: int) -> Kill:
     if rng.random() < 0.5:
-        return Kill(rng.randint(1, LAST_REQUEST), None, 0.0)
+        return Kill(rng.randint(1, LAST_REQUEST * n_days // N_DAYS), None, 0.0)
     return Kill(None, rng.randint(1, LAST_LOAD), rng.uniform(0, LATEST_KILL_S))
 
 
-def _ranges(source: str, stream: str, rng: Random) -> deque[Task]:
-    cuts = sorted(rng.sample(range(1, N_DAYS), rng.randint(*RANGES) - 1))
-    return deque(Task(source, stream, a, b - 1) for a, b in itertools.pairwise([0, *cuts, N_DAYS]))
+def _ranges(source: str, stream: str, n_days: int, rng: Random) -> deque[Task]:
+    cuts = sorted(rng.sample(range(1, n_days), rng.randint(*RANGES) - 1))
+    return deque(Task(source, stream, a, b - 1) for a, b in itertools.pairwise([0, *cuts, n_days]))
 
 
 def home_of(folder: Path, world_seed: int, plan: FaultPlan | None = None, app: Callable | None = None) -> Home:
@@ -129,10 +130,10 @@ def _no_wait(seconds: float) -> None:
     del seconds
 
 
-def load_without_faults(folder: Path, world_seed: int) -> None:
+def load_without_faults(folder: Path, world_seed: int, n_days: int) -> None:
     """The tables that every schedule has to end with."""
     home = home_of(folder, world_seed)
-    days = [FIRST + timedelta(days=day) for day in range(N_DAYS)]
+    days = [FIRST + timedelta(days=day) for day in range(n_days)]
     for source, stream in STREAMS:
         pull_stream(home, source, stream, days, "undisturbed")
 
@@ -225,7 +226,9 @@ def pull_again(folder: Path, schedule: Schedule) -> None:
             continue
         task = schedule.tasks[next(task for n_faults, task in reversed(starts) if n_faults <= number)]
         as_of = (datetime.fromisoformat(fault["clock"]) - timedelta(microseconds=1)).date()
-        later = {as_of, as_of + timedelta(days=1)} & {FIRST + timedelta(days=day) for day in range(N_DAYS)}
+        later = {as_of, as_of + timedelta(days=1)} & {
+            FIRST + timedelta(days=day) for day in range(schedule.n_days)
+        }
         wanted.setdefault((task.source, task.stream), set()).update(later)
     home = home_of(folder, schedule.world_seed)
     for (source, stream), days in wanted.items():
@@ -274,17 +277,17 @@ def forked(job: Callable[[], object]) -> int:
 
 
 @cache
-def undisturbed(folder: Path, world_seed: int) -> Path:
+def undisturbed(folder: Path, world_seed: int, n_days: int) -> Path:
     home = folder / f"undisturbed-{world_seed}"
-    if not home.exists() and forked(lambda: load_without_faults(home, world_seed)):
+    if not home.exists() and forked(lambda: load_without_faults(home, world_seed, n_days)):
         raise RuntimeError("the load without faults failed")
     return home
 
 
-def play(folder: Path, seed: int) -> dict:
+def play(folder: Path, seed: int, n_days: int) -> dict:
     """One schedule to its end; what happened, and in which tables it differs from the load without faults."""
-    schedule = Schedule.drawn(seed)
-    truth = undisturbed(folder, schedule.world_seed)
+    schedule = Schedule.drawn(seed, n_days)
+    truth = undisturbed(folder, schedule.world_seed, n_days)
     home = folder / f"schedule-{seed}"
     home.mkdir()
     began, spent = time.monotonic(), os.times()
@@ -334,14 +337,15 @@ def passed_over(folder: Path) -> list[str]:
     return found
 
 
-def main(folder: Path, seeds: list[int]) -> None:
+def main(folder: Path, n_days: int, seeds: list[int]) -> None:
+    """Play schedules one after the other."""
     fred.LEAD_DAYS = MACRO_LEAD_DAYS
     meta_insights._PAGE_ROWS = PAGE_ROWS
     klaviyo_people.EVENT_PAGE_ROWS = PAGE_ROWS
     klaviyo_people.PROFILE_PAGE_ROWS = PAGE_ROWS // 2
     for seed in seeds:
-        print(json.dumps(play(folder, seed)), flush=True)  # noqa: T201
+        print(json.dumps(play(folder, seed, n_days)), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), [int(seed) for seed in sys.argv[2:]])
+    main(Path(sys.argv[1]), int(sys.argv[2]), [int(seed) for seed in sys.argv[3:]])

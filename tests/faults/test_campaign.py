@@ -8,30 +8,39 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from liftos_pipeline.platforms import FAULTS, INJECTIONS
-from tests.faults.campaign import is_sound
+from tests.faults.campaign import N_DAYS, is_sound
 
 ROOT = Path(__file__).parents[2]
-FEW = range(1, 3)
-ALL = range(1, 201)
+FEW, FEW_DAYS = (7, 8), 14
+"""Both of one world."""
+
+ALL = tuple(range(1, 201))
 NEEDS_A_PORT = {"reset", "silence"}
 """Given only on a real connection; see ``test_fault_plan``."""
 
 pytestmark = pytest.mark.slow
 
 
-def play(folder: Path, seeds: range, n_workers: int) -> list[dict]:
+def play(folder: Path, n_days: int, seeds: Sequence[int], n_workers: int) -> list[dict]:
     """Play the schedules of these seeds in so many processes."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     workers = []
     for number in range(n_workers):
         own = folder / str(number)
         own.mkdir()
-        command = [sys.executable, "-m", "tests.faults.campaign", str(own), *map(str, seeds[number::n_workers])]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.faults.campaign",
+            str(own),
+            *map(str, [n_days, *seeds[number::n_workers]]),
+        ]
         workers.append(subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True))
     answers = [worker.communicate()[0] for worker in workers]
     return [json.loads(line) for answer in answers for line in answer.splitlines()]
@@ -53,7 +62,7 @@ def report(played: list[dict]) -> Counter[str]:
 
 
 def test_a_few_schedules_end_as_without_faults(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    played = play(tmp_path, FEW, 1)
+    played = play(tmp_path, FEW_DAYS, FEW, 1)
     with capsys.disabled():
         mix = report(played)
     assert [one for one in played if not is_sound(one)] == []
@@ -64,7 +73,7 @@ def test_a_few_schedules_end_as_without_faults(tmp_path: Path, capsys: pytest.Ca
 
 @pytest.mark.faults
 def test_200_schedules_end_as_without_faults(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    played = play(tmp_path, ALL, os.cpu_count() or 1)
+    played = play(tmp_path, N_DAYS, ALL, os.cpu_count() or 1)
     with capsys.disabled():
         mix = report(played)
     assert [one for one in played if not is_sound(one)] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -91,6 +92,22 @@ def test_a_conflict_is_refused_and_healed(tmp_path: Path) -> None:
     pull_stream(plain, "google_ads", "campaign_budgets", DAYS, "first")
     query = "SELECT * EXCLUDE (run_id) FROM raw.google_ads_campaign_budgets ORDER BY ALL"
     assert rows(home, query) == rows(plain, query)
+
+
+def test_two_runs_at_once_end_with_the_tables_of_one(tmp_path: Path) -> None:
+    both, one = tmp_path / "both", tmp_path / "one"
+    with ThreadPoolExecutor(2) as pool:
+        jobs = [
+            pool.submit(pull_stream, home_of(both, WORLD_SEEDS[0]), "meta", "insights_daily", DAYS, f"run-{n}")
+            for n in range(2)
+        ]
+        assert [job.result().windows for job in jobs] == [len(DAYS)] * 2
+    pull_stream(home_of(one, WORLD_SEEDS[0]), "meta", "insights_daily", DAYS, "run")
+    for query in (
+        "SELECT * EXCLUDE (run_id) FROM raw.meta_insights_daily ORDER BY ALL",
+        "SELECT * EXCLUDE (run_id, finished_at) FROM ops.load_receipt ORDER BY ALL",
+    ):
+        assert rows(home_of(both, WORLD_SEEDS[0]), query) == rows(home_of(one, WORLD_SEEDS[0]), query)
 
 
 def test_repeated_requests_and_waits_are_counted(tmp_path: Path) -> None:
