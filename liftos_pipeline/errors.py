@@ -5,6 +5,8 @@ Exit codes of the command line hang on the class, so a new class names its code 
 
 from __future__ import annotations
 
+from datetime import datetime
+
 
 class LiftosError(Exception):
     """A wrong call, or a quantity that cannot be computed.
@@ -66,3 +68,9 @@ class ProcessEnded(LiftosError):
     """A process that computed was ended from outside."""
 
     exit_code = 3
+
+
+class QuotaSpent(RateLimited):
+    """The platform's quota of the day is used up. ``until``: when it answers again (UTC, without a zone)."""
+
+    until: datetime

@@ -4,7 +4,8 @@ loaded. The only place outside ``defs`` that opens a connection to a platform.""
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -14,8 +15,8 @@ from pathlib import Path
 import httpx
 import pyarrow.compute as pc
 
-from liftos_pipeline.errors import LiftosError, PlatformError
-from liftos_pipeline.platforms import SIMULATED_ORIGIN, simulated_app
+from liftos_pipeline.errors import LiftosError, PlatformError, QuotaSpent
+from liftos_pipeline.platforms import SIMULATED_ORIGIN, FaultPlan, simulated_app
 from liftos_pipeline.platforms.app import world_at
 from liftos_pipeline.schema import Page, Window
 from liftos_pipeline.settings import Settings
@@ -32,6 +33,9 @@ from liftos_pipeline.warehouse.load import LoadSummary, load_windows
 from liftos_pipeline.warehouse.pages import keep_failed
 from liftos_pipeline.warehouse.receipts import most_rows_a_day, receipts, record_gaps
 
+FAULTS_FILE = "faults.jsonl"
+"""In a simulated home with LIFTOS_FAULT_SEED: every fault that the bundled platforms gave."""
+
 _BATCH_ROWS = 25_000
 _BATCH_WINDOWS = 60
 _SIMULATED_KEY = b"simulated"
@@ -39,12 +43,14 @@ _SIMULATED_KEY = b"simulated"
 
 @dataclass(frozen=True)
 class Home:
-    """An opened home. ``transport`` leads to the bundled platforms in a simulated home and is None in a live one."""
+    """An opened home. ``transport`` leads to the bundled platforms in a simulated home and is None in a live one;
+    ``sleep`` is how clients wait."""
 
     settings: Settings
     warehouse: Warehouse
     transport: httpx.BaseTransport | None
     hash_key: bytes
+    sleep: Callable[[float], None] = time.sleep
 
     @property
     def is_simulated(self) -> bool:
@@ -63,11 +69,21 @@ def open_home(settings: Settings) -> Home:
     mode = settings.source_mode
     warehouse = Warehouse(settings.home, mode)
     if mode == "live":
+        if settings.liftos_fault_seed is not None:
+            raise LiftosError(
+                "a fault plan in a simulated home only",
+                "LIFTOS_FAULT_SEED in a live home",
+                "Unset LIFTOS_FAULT_SEED: no fault is put between a real platform and its data.",
+            )
         return Home(settings, warehouse, None, _hash_key(settings.home))
     scenario = scenario_named(settings.liftos_scenario)
     start = datetime.combine(scenario.start, datetime.min.time(), UTC)
     accounts = world_at(scenario, settings.liftos_seed, start).accounts()
-    transport = httpx.WSGITransport(app=simulated_app(scenario, settings.liftos_seed))
+    app = simulated_app(scenario, settings.liftos_seed)
+    if settings.liftos_fault_seed is not None:
+        plan = FaultPlan(settings.liftos_fault_seed, settings.liftos_fault_rate, settings.home / FAULTS_FILE)
+        app = plan.around(app)
+    transport = httpx.WSGITransport(app=app)
     return Home(settings.as_simulated(accounts, SIMULATED_ORIGIN), warehouse, transport, _SIMULATED_KEY)
 
 
@@ -85,7 +101,11 @@ def _hash_key(home: Path) -> bytes:
 
 @dataclass(frozen=True)
 class PullSummary:
-    """What one stream's pulls brought, in rows and pages."""
+    """What one stream's pulls brought, in rows and pages, and what it took: repeated requests, seconds of waiting.
+
+    ``deferred_until``: the platform's quota of the day was used up; it answers again at that moment (UTC). The days
+    that are left have no receipt, and the next run pulls them.
+    """
 
     windows: int
     rows: int
@@ -95,6 +115,7 @@ class PullSummary:
     pages: int
     retries: int
     throttled_s: float
+    deferred_until: datetime | None = None
 
 
 def pull_stream(
@@ -103,13 +124,17 @@ def pull_stream(
     """Pull and load what one stream lacks for the as-of days, for every account.
 
     Windows that arrived before an error are loaded, and the other accounts are pulled; the error is raised after that.
+    A quota of the day that is used up is no error: what is left is put off.
     """
     source = SOURCES[source_name]
     stream = source.stream(stream_name)
     known = receipts(home.warehouse, source_name, stream_name)
     now = None if home.is_simulated else datetime.now(UTC).replace(tzinfo=None)
     first_day = home.scenario().start if home.is_simulated else date(1970, 1, 1)
-    accounts = _accounts(home, source, as_of_days)
+    try:
+        accounts = _accounts(home, source, as_of_days)
+    except QuotaSpent as error:
+        return PullSummary(0, 0, 0, 0, 0, 0, 0, 0.0, error.until)
     if now is not None:
         gaps = {
             account: lost_days(
@@ -150,6 +175,7 @@ def _run(
     failed: dict[str, LiftosError] = {}
     effort = Effort()
     n_windows = 0
+    deferred_until: datetime | None = None
     with _Loads(home, run_id) as loads:
         for observed_at, group in itertools.groupby(tasks, key=lambda task: task[0].observed_at):
             connection = connect(home, source, observed_at)
@@ -159,6 +185,9 @@ def _run(
                         part = next_part(pull, rows_a_day.get(account)) if stream.mode == "window" else pull
                         try:
                             window = _fetch(home, connection, stream, account, part, run_id)
+                        except QuotaSpent as error:
+                            failed[account], deferred_until = error, error.until
+                            break
                         except PlatformError as error:
                             failed[account] = error
                             break
@@ -171,8 +200,9 @@ def _run(
                 effort.retries += connection.client.effort.retries
                 effort.waited_s += connection.client.effort.waited_s
                 connection.close()
-    if failed:
-        raise next(iter(failed.values()))
+    refused = [error for error in failed.values() if not isinstance(error, QuotaSpent)]
+    if refused:
+        raise refused[0]
     return PullSummary(
         windows=n_windows,
         rows=sum(load.rows_in for load in loads.done),
@@ -182,6 +212,7 @@ def _run(
         pages=sum(load.pages for load in loads.done),
         retries=effort.retries,
         throttled_s=effort.waited_s,
+        deferred_until=deferred_until,
     )
 
 
@@ -240,6 +271,8 @@ def _fetch(home: Home, connection: Connection, stream: Stream, account: str, pul
 def connect(home: Home, source: Source, observed_at: datetime) -> Connection:
     """Connection to one platform; in a simulated home it answers as of ``observed_at``."""
     clock = observed_at.replace(tzinfo=UTC) if home.is_simulated else None
-    opened = source.connect(home.settings, clock=clock, transport=home.transport, hash_key=home.hash_key)
+    opened = source.connect(
+        home.settings, clock=clock, transport=home.transport, hash_key=home.hash_key, sleep=home.sleep
+    )
     opened.keep = partial(keep_bodies, home.warehouse.archive_file)
     return opened

@@ -72,6 +72,8 @@ class Settings(BaseSettings):
     liftos_look_back_days: int = Field(180, ge=57, le=1100)
     liftos_seed: int = Field(0, ge=0)
     liftos_scenario: str = "staggered_rollout"
+    liftos_fault_seed: int | None = Field(None, ge=0)
+    liftos_fault_rate: float = Field(0.02, ge=0, le=1)
     liftos_fred_backend: Literal["auto", "pandas_datareader"] = "auto"
     liftos_alert_webhook_url: SecretStr | None = None
     liftos_accept_vanished: bool = False

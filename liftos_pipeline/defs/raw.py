@@ -47,8 +47,12 @@ def raw_asset(source: Source, stream: Stream) -> dg.AssetsDefinition:
             context.log.error(message)
             post_alarm(message)
             return dg.MaterializeResult(check_results=[_refused(error)])
+        deferred = (
+            {} if done.deferred_until is None else {"deferred_until": f"{done.deferred_until:%Y-%m-%d %H:%M} UTC"}
+        )
         return dg.MaterializeResult(
             metadata={
+                **deferred,
                 "dagster/row_count": done.rows,
                 "windows": done.windows,
                 "pages": done.pages,

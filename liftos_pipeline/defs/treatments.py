@@ -41,7 +41,9 @@ treatments = stage_asset(
     lambda frames, settings, as_of: [
         partial(
             identify_treatments,
-            *frames[:3],
+            frames[0],
+            frames[1],
+            frames[2],
             as_of,
             settings.liftos_look_back_days,
             Declared(frames[3], frames[4]),

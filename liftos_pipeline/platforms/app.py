@@ -23,13 +23,13 @@ HORIZON_DAYS = 730
 WORLD_STEP_DAYS = 60
 """Worlds are drawn in lengths of whole steps, so that few are drawn while the clock moves on."""
 
-_ROUTES: tuple[tuple[str, str, Callable[[Request], Response]], ...] = (
-    ("/v26.0/", "GET", meta.answer),
-    ("/v26/", "POST", google_ads.answer),
-    ("/token", "POST", google_ads.token),
-    ("/api/", "GET", klaviyo.answer),
-    ("/fred/", "GET", fred.answer),
-    ("/graph/", "GET", fred.download),
+_ROUTES: tuple[tuple[str, tuple[str, ...], Callable[[Request], Response]], ...] = (
+    ("/v26.0/", ("GET", "POST"), meta.answer),
+    ("/v26/", ("POST",), google_ads.answer),
+    ("/token", ("POST",), google_ads.token),
+    ("/api/", ("GET",), klaviyo.answer),
+    ("/fred/", ("GET",), fred.answer),
+    ("/graph/", ("GET",), fred.download),
 )
 
 
@@ -90,9 +90,9 @@ def _respond(environ: WSGIEnvironment, scenario: Scenario, seed: int) -> Respons
         clock=clock,
         world=world_at(scenario, seed, clock),
     )
-    for prefix, method, handler in _ROUTES:
+    for prefix, methods, handler in _ROUTES:
         if request.path.startswith(prefix):
-            if request.method != method:
+            if request.method not in methods:
                 return as_json({"error": {"message": f"{request.method} is not supported here", "code": 405}}, 405)
             return handler(request)
     return as_json({"error": {"message": f"Unknown path {request.path}", "code": 404}}, 404)

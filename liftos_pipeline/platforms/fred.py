@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import lru_cache
 
 from liftos_pipeline.platforms.wire import SIMULATED, Refusal, Request, Response, as_json
+from liftos_pipeline.simulator import World
 
 _FOREVER = date(9999, 12, 31)
 _LARGEST_PAGE = 100_000
@@ -76,13 +78,17 @@ def _whole(query: dict[str, str], name: str, default: int, least: int) -> int:
 def _series(request: Request, series: str) -> list[tuple[date, date, date, str]]:
     """Date, realtime start and end, value as text, of what was published by the clock; the newest vintage of a
     date comes last."""
-    macro = request.world.macro
+    return [row for row in _vintages(request.world, series) if row[1] <= request.today]
+
+
+@lru_cache(maxsize=16)
+def _vintages(world: World, series: str) -> list[tuple[date, date, date, str]]:
     columns = (
-        macro[name].to_pylist() for name in ("series_id", "date", "realtime_start", "realtime_end", "value")
+        world.macro[name].to_pylist() for name in ("series_id", "date", "realtime_start", "realtime_end", "value")
     )
     found = []
     for name, day, start, end, value in zip(*columns, strict=True):
-        if name == series and start <= request.today:
+        if name == series:
             is_missing = series == "VIXCLS" and day.toordinal() % _MISSING_EVERY == 0
             found.append((day, start, end, "." if is_missing else repr(value)))
     return found

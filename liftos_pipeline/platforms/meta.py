@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import orjson
 
+from liftos_pipeline.platforms import meta_jobs as jobs
 from liftos_pipeline.platforms.delivery import child_id, children
 from liftos_pipeline.platforms.meta_insights import AD, ADSET, CREATIVE, FIELDS, insights
 from liftos_pipeline.platforms.meta_regions import regions
@@ -49,6 +50,13 @@ def answer(request: Request) -> Response:
     if token != SIMULATED:
         raise _refuse("Error validating access token: the session has expired.", 190, 463)
     _, _, node, *edge = request.path.rstrip("/").split("/")
+    if request.method == "POST":
+        if edge != ["insights"] or not node.startswith("act_"):
+            raise _refuse("Unsupported post request.", 100, 33)
+        return jobs.start(request)
+    job = jobs.job_of(node)
+    if job is not None:
+        return _job(request, node, job, edge)
     panel = request.world.meta
     account = node.removeprefix("act_")
     if not node.startswith("act_") or account not in panel.account_ids:
@@ -60,6 +68,15 @@ def answer(request: Request) -> Response:
         raise _refuse(f"(#100) Tried accessing nonexisting field ({'/'.join(edge)})", 100)
     units = np.flatnonzero(panel.account_ids == account)
     return _paged(request, listing(request, lambda: _asked_for(request, build(request, panel, units))))
+
+
+def _job(request: Request, job_id: str, job: jobs.Job, edge: list[str]) -> Response:
+    """Answer a poll, or the question that a job was asked."""
+    if edge != ["insights"]:
+        return jobs.status(job_id)
+    asked, panel = job.request(request), request.world.meta
+    units = np.flatnonzero(panel.account_ids == job.path.split("/")[2].removeprefix("act_"))
+    return _paged(request, listing(asked, lambda: _asked_for(asked, _insights(asked, panel, units))))
 
 
 def _refuse(message: str, code: int, subcode: int | None = None) -> Refusal:

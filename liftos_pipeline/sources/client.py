@@ -9,7 +9,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Literal, TypeVar
@@ -19,14 +19,17 @@ import httpx
 import orjson
 import tenacity
 
-from liftos_pipeline.errors import AuthExpired, LiftosError, MalformedPage, PlatformError, RateLimited
+from liftos_pipeline.errors import AuthExpired, LiftosError, MalformedPage, PlatformError, QuotaSpent, RateLimited
 from liftos_pipeline.schema import Page
+from liftos_pipeline.sources.http_log import log_no_queries
 from liftos_pipeline.sources.redact import Redactor
 
 CLOCK_HEADER = "X-Liftos-Clock"
 _LOG = logging.getLogger(__name__)
 _FIRST_WAIT_S = {"rate": 2.0}
+_DAY_S = 86_400.0
 _Payload = TypeVar("_Payload")
+_Error = TypeVar("_Error", bound=PlatformError)
 
 
 class TooMuchData(PlatformError):
@@ -39,12 +42,15 @@ class Problem:
 
     ``kind``: ``auth`` and ``fatal`` end the pull, ``split`` asks for less; ``rate``, ``transient`` and
     ``malformed`` are tried again. ``wait_s``: seconds that the platform asked to wait, None if it did not say.
+    ``is_quota``: what is used up is the day's quota. ``is_cut``: the body ended before its end.
     """
 
     kind: Literal["auth", "fatal", "split", "rate", "transient", "malformed"]
     found: str
     way_out: str = "Re-run; nothing was loaded."
     wait_s: float | None = None
+    is_quota: bool = False
+    is_cut: bool = False
 
 
 Classify = Callable[[int, object], Problem | None]
@@ -116,6 +122,8 @@ class Client:
         In-process server of a simulated home.
     clock : datetime or None
         Sent as ``X-Liftos-Clock`` in a simulated home.
+    halves_what_is_cut : bool
+        Whether a body that is cut short at every try is too much data rather than an outage.
     sleep, jitter : callable
         How to wait, and a draw from [0, 1) for the length of waits that the platform does not prescribe.
     """
@@ -132,6 +140,7 @@ class Client:
         secret_params: Mapping[str, str] | None = None,
         transport: httpx.BaseTransport | None = None,
         clock: datetime | None = None,
+        halves_what_is_cut: bool = False,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -150,20 +159,21 @@ class Client:
         self._classify = classify
         self._secret_params = dict(secret_params or {})
         self._limits = limits or Limits()
+        self._halves_what_is_cut = halves_what_is_cut
         self._sleep = sleep
         self._jitter = jitter
         self._clock = None if clock is None else _as_utc(clock).isoformat()
         timeout = httpx.Timeout(self._limits.read_timeout_s, connect=self._limits.connect_timeout_s)
         self._http = httpx.Client(transport=transport, timeout=timeout, follow_redirects=False)
-        _log_no_queries()
+        log_no_queries()
 
     def url(self, path: str, params: Mapping[str, str | int] | None = None) -> str:
         """Absolute address of a path of this platform."""
         address = f"{self._base}/{path.lstrip('/')}"
         return str(httpx.URL(address, params=dict(params))) if params else address
 
-    def own_link(self, link: str) -> str:
-        """A link that the platform sent, if it leads to the platform itself.
+    def own_link(self, link: str, place: str = "a link") -> str:
+        """A link that the platform sent, if it leads to the platform itself. ``place``: where it stood.
 
         Raises
         ------
@@ -173,7 +183,7 @@ class Client:
         if _origin(link) != self._origin:
             raise PlatformError(
                 f"links of {self.source} to {'://'.join(map(str, self._origin[:2]))}",
-                self.redactor.text(link)[:200],
+                f"{self.redactor.text(link)[:200]} in {place}",
                 f"Check the base URL setting of {self.source}.",
             )
         return link
@@ -210,17 +220,17 @@ class Client:
         request = Request("POST", self.url(path), encoded, "application/x-www-form-urlencoded")
         return self.send(request, [], lambda response, _: orjson.loads(response.content))
 
+    def pause(self, seconds: float) -> None:
+        """Wait, as between two questions after a job."""
+        self._sleep(seconds)
+
     def close(self) -> None:
         self._http.close()
 
     def _once(
         self, request: Request, pages: list[Page], parse: Callable[[httpx.Response, bytes], _Payload]
     ) -> _Payload:
-        try:
-            response = self._http.send(self._on_the_wire(request))
-        except httpx.RequestError as error:
-            text = self.redactor.text(str(error)) or "no answer"
-            raise _TryAgain(Problem("transient", f"{type(error).__name__}: {text}")) from error
+        response = self._answer(request)
         body = self.redactor.body(response.content)
         payload: _Payload | None
         fault: str | None
@@ -237,6 +247,21 @@ class Client:
             self._raise(request, problem, _retry_after(response))
         return payload  # type: ignore[return-value]
 
+    def _answer(self, request: Request) -> httpx.Response:
+        """A whole answer; the body is read apart, to know whether it was the body that broke off."""
+        response = None
+        try:
+            response = self._http.send(self._on_the_wire(request), stream=True)
+            response.read()
+        except httpx.RequestError as error:
+            text = self.redactor.text(str(error)) or "no answer"
+            problem = Problem("transient", f"{type(error).__name__}: {text}", is_cut=response is not None)
+            raise _TryAgain(problem) from error
+        finally:
+            if response is not None:
+                response.close()
+        return response
+
     def _on_the_wire(self, request: Request) -> httpx.Request:
         headers = dict(self._headers())
         if request.content_type:
@@ -250,26 +275,33 @@ class Client:
 
     def _raise(self, request: Request, problem: Problem, told_s: float | None) -> None:
         if problem.kind in ("rate", "transient", "malformed"):
-            raise _TryAgain(
-                problem if told_s is None else Problem(problem.kind, problem.found, problem.way_out, told_s)
-            )
-        kinds = {"auth": AuthExpired, "split": TooMuchData}
+            raise _TryAgain(problem if told_s is None else replace(problem, wait_s=told_s))
+        kinds: dict[str, type[PlatformError]] = {"auth": AuthExpired, "split": TooMuchData}
         raise self._error(kinds.get(problem.kind, PlatformError), request, problem)
 
-    def _error(self, kind: type[PlatformError], request: Request, problem: Problem) -> PlatformError:
+    def _error(self, kind: type[_Error], request: Request, problem: Problem) -> _Error:
         place = self.redactor.text(f"{request.method} {request.url.split('?')[0]}")
         return kind(f"an answer of {self.source} to {place}", self.redactor.text(problem.found), problem.way_out)
 
     def _given_up(self, request: Request, problem: Problem) -> PlatformError:
         if problem.kind == "rate":
-            wait = "" if problem.wait_s is None else f" until {_in_seconds(problem.wait_s):%H:%M} UTC"
-            return self._error(
-                RateLimited,
-                request,
-                Problem("rate", f"rate limited{wait}: {problem.found}", "Re-run later; what is loaded stays."),
-            )
+            return self._limited(request, problem)
+        if problem.is_cut and self._halves_what_is_cut:
+            return self._error(TooMuchData, request, problem)
         kind = MalformedPage if problem.kind == "malformed" else PlatformError
         return self._error(kind, request, problem)
+
+    def _limited(self, request: Request, problem: Problem) -> RateLimited:
+        """A wait that is longer than any we would do is a quota of the day."""
+        wait = "" if problem.wait_s is None else f" until {_in_seconds(problem.wait_s):%H:%M} UTC"
+        found = f"rate limited{wait}: {problem.found}"
+        told = Problem("rate", found, "Re-run later; what is loaded stays.")
+        wait_s = problem.wait_s or 0.0
+        if not problem.is_quota and wait_s <= self._limits.wait_cap_s:
+            return self._error(RateLimited, request, told)
+        error = self._error(QuotaSpent, request, told)
+        error.until = _in_seconds(wait_s or _DAY_S).replace(tzinfo=None)
+        return error
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         problem = _problem(state)
@@ -359,18 +391,3 @@ def _origin(url: str) -> tuple[str, str, int | None]:
     except ValueError:
         return ("", "", None)
     return (parsed.scheme, parsed.hostname or "", port or {"http": 80, "https": 443}.get(parsed.scheme))
-
-
-class _WithoutQueries(logging.Filter):
-    """httpx logs whole addresses; some platforms take their key as a query parameter."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if isinstance(record.args, tuple):
-            record.args = tuple(a.copy_with(query=None) if isinstance(a, httpx.URL) else a for a in record.args)
-        return True
-
-
-def _log_no_queries() -> None:
-    logger = logging.getLogger("httpx")
-    if not any(isinstance(known, _WithoutQueries) for known in logger.filters):
-        logger.addFilter(_WithoutQueries())

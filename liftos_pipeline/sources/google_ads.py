@@ -68,6 +68,7 @@ def connect(
         limits=Limits(wait_budget_s=settings.liftos_http_wait_budget_s),
         transport=transport,
         clock=clock,
+        halves_what_is_cut=True,
         sleep=sleep,
     )
     return Connection("google_ads", client, settings, settings.google_ads_api_version, clock, _ask_account)

@@ -63,7 +63,7 @@ def read_change_events(query: Query) -> pa.Table:
 
 
 def _all_events(query: Query) -> list[Row]:
-    """Events once each, in the order of their time."""
+    """Events once each, in the order of their time; one that came with two contents is there twice."""
     pull = query.pull
     found: dict[str, Row] = {}
     since, until = f"{query.start} 00:00:00", f"{query.end} 23:59:59.999999"
@@ -76,7 +76,7 @@ def _all_events(query: Query) -> list[Row]:
             f"ORDER BY change_event.change_date_time LIMIT {PAGE_ROWS}",
         )
         events = part(rows, "changeEvent", pull)
-        found.update({str(event.get("resourceName", len(found))): event for event in events})
+        found.update({json_text(event): event for event in events})
         if len(rows) < PAGE_ROWS:
             return list(found.values())
         last = max(str(event.get("changeDateTime")) for event in events)

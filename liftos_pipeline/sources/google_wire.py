@@ -23,6 +23,7 @@ _RATE_REASONS = {
     "EXCESSIVE_SHORT_TERM_QUERY_RESOURCE_CONSUMPTION",
     "EXCESSIVE_LONG_TERM_QUERY_RESOURCE_CONSUMPTION",
 }
+_DAILY_QUOTA = "RESOURCE_EXHAUSTED"
 _TRANSIENT_REASONS = {"TRANSIENT_ERROR", "INTERNAL_ERROR", "DEADLINE_EXCEEDED", "UNAVAILABLE", "INTERNAL"}
 _DEVELOPER_TOKEN_REASONS = {
     "DEVELOPER_TOKEN_INVALID",
@@ -54,7 +55,7 @@ def _classify_error(status: int, error: Row) -> Problem:
         name = "GOOGLE_ADS_DEVELOPER_TOKEN" if known & _DEVELOPER_TOKEN_REASONS else _CREDENTIALS
         return Problem("auth", found, f"Renew {name} or its access to the customer, then re-run the same days.")
     if known & _RATE_REASONS or code == 429:
-        return Problem("rate", found, wait_s=_retry_delay(error))
+        return Problem("rate", found, wait_s=_retry_delay(error), is_quota=_DAILY_QUOTA in reasons)
     if known & _TRANSIENT_REASONS or (isinstance(code, int) and code >= 500):
         return Problem("transient", found)
     is_old = code == 404 or "UNSUPPORTED_VERSION" in known

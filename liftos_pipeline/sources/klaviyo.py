@@ -37,6 +37,10 @@ def classify(status: int, payload: object) -> Problem | None:
     found = f"{first.get('code')}: {first.get('detail') or first.get('title')}"
     own = first.get("status")
     said = int(own) if isinstance(own, int) or (isinstance(own, str) and own.isdigit()) else 400
+    if status in (400, 404, 410) and "revision" in found.lower():
+        return Problem(
+            "fatal", f"HTTP {status}: {found}", "This revision is gone: set KLAVIYO_REVISION to a newer one."
+        )
     return http_problem(status if status >= 300 else said, "KLAVIYO_PRIVATE_API_KEY", found)
 
 

@@ -35,7 +35,8 @@ def read_events(query: Query) -> Iterator[pa.Table]:
         "fields[metric]": "name",
     }
     names: dict[str, object] = {}
-    for rows in pull.batches("events", params, next_link, lambda page: names.update(_metric_names(pull, page))):
+    pages = pull.walk("events", params, next_link)
+    for rows in pull.batches(pages, lambda page: names.update(_metric_names(pull, page))):
         yield _events(query, rows, names)
 
 
@@ -112,8 +113,7 @@ def read_profiles(query: Query) -> pa.Table:
     }
     for _ in pull.walk("profiles", params, next_link):
         continue
-    latest = {str(row.get("id")): position for position, row in enumerate(pull.rows)}
-    rows = [pull.rows[position] for position in latest.values()]
+    rows = _newest(pull)
     told = attributes(rows, pull)
     subscriptions = part(told, "subscriptions", pull)
     email = part(part(subscriptions, "email", pull), "marketing", pull)
@@ -134,6 +134,13 @@ def read_profiles(query: Query) -> pa.Table:
     columns.put("country", [p.get("country") for p in places], "location.country")
     columns.put("region", [p.get("region") for p in places], "location.region")
     return columns.finish()
+
+
+def _newest(pull: Pull) -> list[Row]:
+    """Each profile as it was changed last: it may move to a later page while pages are read."""
+    updated = [a.get("updated") for a in attributes(pull.rows, pull)]
+    last = {str(row.get("id")): at for row, at in zip(pull.rows, updated, strict=True)}
+    return [row for row, at in zip(pull.rows, updated, strict=True) if last[str(row.get("id"))] == at]
 
 
 def _first_suppression(pull: Pull, row: int, suppressions: object) -> Row:

@@ -73,7 +73,7 @@ def read_activities(query: Query) -> pa.Table:
     columns.put("object_id", [row.get("object_id") for row in rows])
     columns.put("actor_hash", [row.get("actor_id") for row in rows], "actor_id")
     details = columns.put("detail", [row.get("extra_data") for row in rows], "extra_data")
-    columns.put("activity_key", _keys(query.account_id, rows))
+    columns.put("activity_key", _keys(query.account_id, rows, [pull.page_of(row) for row in range(len(rows))]))
     currency = query.account.currency_code
     sides = zip(classes, details.to_pylist(), strict=True)
     budgets = [_budgets(pull, row, kind, text, currency) for row, (kind, text) in enumerate(sides)]
@@ -89,15 +89,16 @@ def _change_class(event_type: object) -> str:
     return _CLASS_OF.get(kind, "status" if kind.endswith("_status") else "other")
 
 
-def _keys(account_id: str, rows: Sequence[Row]) -> list[str]:
-    """Hash of account, time, type, object and detail, and how often the same was seen before."""
-    seen: Counter[str] = Counter()
+def _keys(account_id: str, rows: Sequence[Row], pages: Sequence[int]) -> list[str]:
+    """Hash of account, time, type, object and detail, and how often the same was seen before on its page: what two
+    pages both hold is one change."""
+    seen: Counter[tuple[str, int]] = Counter()
     keys = []
-    for row in rows:
+    for row, page in zip(rows, pages, strict=True):
         content = [account_id, *(row.get(f) for f in ("event_time", "event_type", "object_id", "extra_data"))]
         digest = hashlib.sha256(orjson.dumps(content)).hexdigest()
-        keys.append(f"{digest}:{seen[digest]}")
-        seen[digest] += 1
+        keys.append(f"{digest}:{seen[digest, page]}")
+        seen[digest, page] += 1
     return keys
 
 

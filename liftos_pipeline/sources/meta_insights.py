@@ -9,7 +9,9 @@ import orjson
 import pyarrow as pa
 
 from liftos_pipeline.schema import raw
+from liftos_pipeline.sources.client import TooMuchData
 from liftos_pipeline.sources.columns import Columns, extras
+from liftos_pipeline.sources.meta_jobs import walk_job
 from liftos_pipeline.sources.meta_wire import AD_STATUSES, CAMPAIGN_STATUSES, next_link
 from liftos_pipeline.sources.pull import Pull, Row
 from liftos_pipeline.sources.stream import Query
@@ -67,8 +69,19 @@ def _json(value: object) -> str:
 def read_insights(query: Query) -> Iterator[pa.Table]:
     """Insights of both levels; a row that was not delivered is not sent."""
     for level in LEVELS:
-        for rows in query.pull.batches(f"act_{query.account_id}/insights", _params(query, level), next_link):
-            yield _table(query, level, rows)
+        yield from _level(query, level)
+
+
+def _level(query: Query, level: str) -> list[pa.Table]:
+    """Rows of one level: in one answer, or by a job where Meta finds that too much."""
+    pull, path, params = query.pull, f"act_{query.account_id}/insights", _params(query, level)
+    n_rejected = len(pull.rejected)
+    try:
+        return [_table(query, level, rows) for rows in pull.batches(pull.walk(path, params, next_link))]
+    except TooMuchData:
+        del pull.rejected[n_rejected:]
+        pages = walk_job(pull, path, params, _PAGE_ROWS)
+        return [_table(query, level, rows) for rows in pull.batches(pages)]
 
 
 def _table(query: Query, level: str, rows: Sequence[Row]) -> pa.Table:

@@ -118,8 +118,10 @@ def _is_history_step(day: date, first_day: date) -> bool:
 
 
 def _last_seen(clocks: Mapping[date, Sequence[datetime]], by: datetime) -> date:
-    """Day of the newest pull; a first pull of keyed changes goes back to the beginning."""
-    return max((day for day, at in clocks.items() if _is_seen(at, by)), default=_BEGINNING)
+    """Day of the newest pull before a clock; a first pull of keyed changes goes back to the beginning.
+
+    A pull that is repeated at its own clock asks what it asked the first time."""
+    return max((day for day, at in clocks.items() if any(clock < by for clock in at)), default=_BEGINNING)
 
 
 def _is_seen(clocks: Iterable[datetime], by: datetime) -> bool:

@@ -68,6 +68,14 @@ class Pull:
         """
         return self._object(self._send(Request("GET", self._client.url(path, params))))
 
+    def start(self, path: str, params: Mapping[str, str | int]) -> Row:
+        """JSON object that answers a POST without a body."""
+        return self._object(self._send(Request("POST", self._client.url(path, params))))
+
+    def pause(self, seconds: float) -> None:
+        """Wait for the platform to work."""
+        self._client.pause(seconds)
+
     def post(self, path: str, body: Mapping[str, str]) -> object:
         """JSON value that answers a JSON body."""
         request = Request("POST", self._client.url(path), orjson.dumps(body), "application/json")
@@ -103,27 +111,20 @@ class Pull:
             link = next_link(page)
             if not link:
                 return
-            url = self._client.own_link(str(link))
+            place = f"page {len(self.pages) - 1} of {self.stream}"
+            url = self._client.own_link(str(link), place)
             if url in seen:
                 raise PlatformError(
                     f"pages of {self.stream} that come to an end",
-                    f"page {len(self.pages) - 1} leads back to one that was read",
+                    f"{place} leads back to one that was read",
                     "Re-run; nothing was loaded. Report to the platform if it stays.",
                 )
 
-    def batches(
-        self,
-        path: str,
-        params: Mapping[str, str | int],
-        next_link: Callable[[Row], object],
-        look: Callable[[Row], None] | None = None,
-    ) -> Iterator[list[Row]]:
-        """As ``walk``, but ``rows`` holds some pages' rows at a time and begins anew after each yield.
-
-        ``look`` is shown every page, for what stands beside its rows.
-        """
+    def batches(self, pages: Iterator[Row], look: Callable[[Row], None] | None = None) -> Iterator[list[Row]]:
+        """Rows of some pages at a time; ``rows`` begins anew after each. ``look`` is shown every page, for what stands
+        beside its rows."""
         self.restart()
-        for page in self.walk(path, params, next_link):
+        for page in pages:
             if look is not None:
                 look(page)
             if len(self.rows) >= _BATCH_ROWS:

@@ -8,14 +8,21 @@ from contextlib import closing
 from pathlib import Path
 
 from liftos_pipeline.schema import Page
+from liftos_pipeline.warehouse.disk import room_on_disk
 
 
 def keep_bodies(path: Path, pages: Iterable[Page]) -> None:
-    """Store the bodies that are not there yet. A page without a body leaves no trace here."""
+    """Store the bodies that are not there yet. A page without a body leaves no trace here.
+
+    Raises
+    ------
+    WarehouseError
+        The disk is full.
+    """
     rows = [(page.sha256, page.body) for page in pages if page.body is not None]
     if not rows:
         return
-    with closing(_connect(path)) as connection, connection:
+    with room_on_disk(path.parent), closing(_connect(path)) as connection, connection:
         connection.executemany("INSERT OR IGNORE INTO page_body (sha256, body) VALUES (?, ?)", rows)
 
 

@@ -7,16 +7,23 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from liftos_pipeline.warehouse.disk import room_on_disk
 from liftos_pipeline.warehouse.locks import file_lock
 from liftos_pipeline.warehouse.store import Warehouse
 
 
 def publish(warehouse: Warehouse) -> int:
-    """Copy, sync, rename. Returns the size in bytes. A kill at any moment leaves the old public file or the new."""
+    """Copy, sync, rename. Returns the size in bytes. A kill at any moment leaves the old public file or the new.
+
+    Raises
+    ------
+    WarehouseError
+        The disk is full.
+    """
     with warehouse.write() as connection:
         connection.execute("CHECKPOINT")
     target = warehouse.public_file
-    with file_lock(warehouse.folder, exclusive=True):
+    with file_lock(warehouse.folder, exclusive=True), room_on_disk(warehouse.home):
         for stale in target.parent.glob(".publish-*.duckdb"):
             stale.unlink()
         descriptor, name = tempfile.mkstemp(prefix=".publish-", suffix=".duckdb", dir=target.parent)

@@ -12,6 +12,7 @@ import duckdb
 
 from liftos_pipeline.errors import WarehouseError
 from liftos_pipeline.schema import SCHEMA_VERSION, TABLES
+from liftos_pipeline.warehouse.disk import room_on_disk
 from liftos_pipeline.warehouse.locks import file_lock
 
 STORAGE_VERSION = "v1.2.0"
@@ -48,9 +49,10 @@ class Warehouse:
         Raises
         ------
         WarehouseError
-            The file cannot be opened, is of a newer version, or belongs to a home of the other mode.
+            The file cannot be opened, is of a newer version, or belongs to a home of the other mode; or the disk is
+            full, and nothing of the open transaction was written.
         """
-        with file_lock(self.folder, exclusive=True):
+        with file_lock(self.folder, exclusive=True), room_on_disk(self.home):
             connection = self._open(read_only=False)
             try:
                 self._check(connection)

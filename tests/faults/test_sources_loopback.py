@@ -13,11 +13,13 @@ import orjson
 import pytest
 
 from liftos_pipeline.errors import MalformedPage, PlatformError
+from liftos_pipeline.platforms import serve
 from liftos_pipeline.schema import Page
+from liftos_pipeline.sources import SOURCES
 from liftos_pipeline.sources.client import Client, Limits, Request
 from liftos_pipeline.sources.klaviyo import classify
 from liftos_pipeline.sources.redact import Redactor
-from tests.replies import HASH_KEY
+from tests.replies import FIRST, HASH_KEY, NOW, settings
 
 BODY = orjson.dumps({"data": [{"type": "list", "id": f"L{n}", "attributes": {}} for n in range(50)]})
 HEAD = (
@@ -151,3 +153,34 @@ def test_a_server_that_is_not_there_is_said_so() -> None:
     with pytest.raises(PlatformError, match=r"ConnectError.*Re-run"):
         opened.send(Request("GET", opened.url("api/lists")), [])
     assert opened.effort.retries == 5
+
+
+def google_that_cuts_long_spans(environ: dict, start_response: Callable) -> list[bytes]:
+    """Google Ads whose stream breaks off whenever more than one day is asked for."""
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    body = environ["wsgi.input"].read(length).decode()
+    if environ["PATH_INFO"] == "/token":
+        answer: object = {"access_token": "ya29.x", "expires_in": 3599}
+    elif "FROM customer" in body:
+        answer = [{"results": [{"customer": {"currencyCode": "USD", "timeZone": "Etc/UTC"}}]}]
+    else:
+        since = body.split("BETWEEN '")[1][:10]
+        delivered = {"segments": {"date": since}, "metrics": {"costMicros": "1", "impressions": "1"}}
+        answer = [{"results": [{"campaign": {"id": "1"}, "adGroup": {"id": "2"}, **delivered}]}]
+    sent = orjson.dumps(answer)
+    is_long = "BETWEEN" in body and body.split("BETWEEN '")[1][:10] != body.split("AND '")[1][:10]
+    start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(sent)))])
+    return [sent[:-20] if is_long else sent]
+
+
+def test_a_stream_that_breaks_off_is_asked_for_in_halves() -> None:
+    with serve(google_that_cuts_long_spans) as url:
+        opened = SOURCES["google_ads"].connect(
+            settings(url), clock=None, transport=None, hash_key=HASH_KEY, sleep=lambda _: None
+        )
+        days = (FIRST, FIRST.replace(day=FIRST.day + 2))
+        rows = SOURCES["google_ads"].stream("daily").fetch(opened, "1", *days, NOW).rows.to_pylist()
+        opened.close()
+    assert [(row["level"], row["date_day"].day) for row in rows] == [
+        (level, day) for day in (1, 2, 3) for level in ("campaign", "ad_group")
+    ]

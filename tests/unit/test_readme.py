@@ -7,6 +7,7 @@ from pathlib import Path
 
 from liftos_pipeline.causal import DETECTORS, ESTIMATORS
 from liftos_pipeline.cli import app
+from liftos_pipeline.platforms.faults import fault_table
 from liftos_pipeline.schema import RESULT_TABLES
 from liftos_pipeline.settings import CREDENTIALS, Settings
 from liftos_pipeline.simulator import SCENARIOS
@@ -40,6 +41,10 @@ def test_estimators_and_detectors() -> None:
 def test_worlds() -> None:
     rows = [f"| `{name}` | {scenario.meaning} |" for name, scenario in SCENARIOS.items()]
     assert "\n".join(["| world | what happens in it |", "|---|---|", *rows]) in README
+
+
+def test_faults() -> None:
+    assert fault_table() in README
 
 
 def test_commands() -> None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from liftos_pipeline.errors import MalformedPage
+from liftos_pipeline.errors import MalformedPage, PlatformError
 from liftos_pipeline.schema import Window
 from liftos_pipeline.sources import SOURCES
 from liftos_pipeline.sources.redact import Redactor
@@ -230,3 +230,26 @@ def test_an_unknown_time_zone_is_refused(zone: str) -> None:
     account = {**ACCOUNT, "attributes": {**ACCOUNT["attributes"], "timezone": zone}}
     with pytest.raises(MalformedPage, match="time zone"):
         fetch("account", klaviyo({"/api/accounts": [account]}))
+
+
+def test_a_profile_that_moves_to_a_later_page_is_read_as_it_changed_last() -> None:
+    def profile(updated: str, consent: str) -> dict:
+        marketing = {"consent": consent}
+        told = {"updated": updated, "created": updated, "subscriptions": {"email": {"marketing": marketing}}}
+        return {"type": "profile", "id": "P1", "attributes": told}
+
+    early, late = "2026-03-02T09:00:00+00:00", "2026-03-02T10:00:00+00:00"
+    moved = [profile(early, "SUBSCRIBED"), profile(late, "UNSUBSCRIBED")]
+    assert fetch("profiles", klaviyo({"/api/profiles": moved})).rows["email_consent"].to_pylist() == [
+        "UNSUBSCRIBED"
+    ]
+    torn = [profile(late, "SUBSCRIBED"), profile(late, "UNSUBSCRIBED")]
+    assert fetch("profiles", klaviyo({"/api/profiles": torn})).rows.num_rows == 2
+
+
+@pytest.mark.parametrize("status", [400, 410])
+def test_a_revision_that_has_ended_names_its_setting(status: int) -> None:
+    body = {"errors": [{"status": status, "code": "invalid", "detail": "The revision is no longer supported."}]}
+    connection = connect("klaviyo", Platform(lambda _: Reply(body, status)))
+    with pytest.raises(PlatformError, match="set KLAVIYO_REVISION"):
+        SOURCES["klaviyo"].stream("metrics").fetch(connection, "KLV001", LAST, LAST, NOW)

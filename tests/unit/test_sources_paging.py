@@ -190,3 +190,61 @@ def test_fred_pages_by_offset(limit: int) -> None:
     connection = connect("fred", Platform(answer))
     window = SOURCES["fred"].stream("observations").fetch(connection, "UNRATE", LAST, LAST, NOW)
     assert [day.month for day in window.rows["observation_date"].to_pylist()] == [1, 2, 3, 4, 5]
+
+
+def changes_of(*pages: list[dict]) -> Window:
+    """Google's change log over these pages, one answer each."""
+    left = [*pages]
+
+    def answer(asked: Asked) -> Reply:
+        if asked.path == "/token":
+            return GOOGLE_TOKEN
+        return Reply([{"results": left.pop(0)}]) if b"change_event" in asked.body else GOOGLE_CUSTOMER
+
+    return (
+        SOURCES["google_ads"]
+        .stream("change_events")
+        .fetch(connect("google_ads", Platform(answer)), "1", FIRST, LAST, NOW)
+    )
+
+
+def test_a_change_that_two_pages_hold_comes_once_and_with_two_contents_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(google_changes, "PAGE_ROWS", SIZE)
+    first, overlap = [change(n) for n in range(SIZE)], change(SIZE - 1)
+    other = {"changeEvent": {**overlap["changeEvent"], "changedFields": "status"}}
+    assert changes_of(first, [overlap]).rows["resource_name"].to_pylist() == [
+        e["changeEvent"]["resourceName"] for e in first
+    ]
+    names = changes_of(first, [other]).rows["resource_name"].to_pylist()
+    assert names.count(overlap["changeEvent"]["resourceName"]) == 2
+
+
+def test_an_activity_that_two_pages_hold_is_one_change() -> None:
+    entry = {"event_time": "2026-03-05T12:00:00+0000", "event_type": "update_ad_creative", "object_id": "7"}
+
+    def answer(asked: Asked) -> Reply:
+        if not asked.path.endswith("activities"):
+            return META_ACCOUNT
+        link = f"{HOST}/v26.0/act_1001/activities?after=1"
+        more = {} if "after" in asked.query else {"paging": {"next": link}}
+        return Reply({"data": [entry] if more else [entry, entry], **more})
+
+    stream = SOURCES["meta"].stream("activities")
+    keys = (
+        stream.fetch(connect("meta", Platform(answer)), "1001", FIRST, LAST, NOW).rows["activity_key"].to_pylist()
+    )
+    assert [key[-2:] for key in keys] == [":0", ":0", ":1"]
+    assert len(set(keys)) == 2
+
+
+def test_a_foreign_link_is_refused_with_its_page() -> None:
+    with pytest.raises(PlatformError, match=r"page 1 of meta\.campaigns") as caught:
+        pull_campaigns(
+            meta_pages(
+                [[campaign(0)], []],
+                lambda n: ["http://platform.test/v26.0/act_1001/campaigns?after=1", "http://elsewhere.test/"][n],
+            )
+        )
+    assert [page.page_no for page in caught.value.pages] == [0, 1]

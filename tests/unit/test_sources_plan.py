@@ -127,3 +127,13 @@ def test_a_live_home_asks_once_for_missing_and_restated_days() -> None:
         Pull(now, date(2026, 4, 10), date(2026, 4, 11)),
         Pull(now, date(2026, 5, 4), date(2026, 5, 31)),
     ]
+
+
+def test_keyed_changes_pulled_again_at_their_clock_are_asked_as_the_first_time() -> None:
+    days = [DAY - timedelta(days=1), DAY]
+    seen: dict[date, list[datetime]] = defaultdict(list)
+    first = plan_pulls(PROFILES, days, seen, FIRST_DAY, LOOK_BACK, None)
+    for pull in first:
+        seen[pull.end].append(pull.observed_at)
+    assert plan_pulls(PROFILES, days, seen, FIRST_DAY, LOOK_BACK, None) == first
+    assert plan_pulls(PROFILES, days[1:], seen, FIRST_DAY, LOOK_BACK, None) == first[1:]
