@@ -54,8 +54,8 @@ META_INSIGHTS_GEO_DAILY = fact(
     ("geo_id", "VARCHAR", "Region as the platform names it.", False),
     _DAY,
     ("currency_code", "VARCHAR", "ISO 4217.", False),
-    ("spend", _MONEY, "Spend, major units.", False),
-    ("impressions", "BIGINT", "Impressions.", False),
+    ("spend", _MONEY, "Spend, major units; NULL only where it was rejected."),
+    ("impressions", "BIGINT", "Impressions; NULL only where they were rejected."),
     ("link_clicks", "BIGINT", "Clicks on links; NULL not sent."),
     day="date_day",
 )

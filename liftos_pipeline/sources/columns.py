@@ -81,7 +81,12 @@ class Columns:
         if minimum is not None and array.null_count < len(array):
             bounds = pc.min_max(array).as_py()
             if bounds["min"] < minimum or bounds["max"] > largest:
-                is_bad = pc.or_(pc.less(array, minimum), pc.greater(array, largest))
+                is_bad = pc.fill_null(pc.or_(pc.less(array, minimum), pc.greater(array, largest)), False)
+                if self._table.day is None:
+                    row = pc.index(is_bad, True).as_py()
+                    raise self._pull.malformed(
+                        name, values[row], f"at least {minimum:g}, at most {largest:g}", row
+                    )
                 array = self._reject(array, is_bad, f"{name} outside {minimum:g} to {largest:g}")
         if known is not None:
             self._pull.drift.update(
@@ -101,7 +106,6 @@ class Columns:
                 self._arrays[name] = self._reject(self._arrays[name], is_bad, f"{column} above {other}")
 
     def _reject(self, array: pa.Array, is_bad: pa.Array, reason: str) -> pa.Array:
-        is_bad = pc.fill_null(is_bad, False)
         for row in np.flatnonzero(is_bad.to_numpy(zero_copy_only=False)).tolist():
             self._note(row, reason)
         return pc.if_else(is_bad, pa.scalar(None, array.type), array)

@@ -40,7 +40,7 @@ def read_regions(query: Query) -> pa.Table:
     put_days(columns, query.pull, rows)
     codes = [row.get("account_currency") for row in rows]
     columns.put("currency_code", [code or query.account.currency_code for code in codes], "account_currency")
-    columns.put("spend", [row.get("spend") for row in rows], minimum=0)
-    columns.put("impressions", [row.get("impressions") for row in rows], minimum=0)
+    columns.put("spend", [row.get("spend") for row in rows], minimum=0, required=True)
+    columns.put("impressions", [row.get("impressions") for row in rows], minimum=0, required=True)
     columns.put("link_clicks", [row.get("inline_link_clicks") for row in rows], "inline_link_clicks", minimum=0)
     return columns.finish(extras([("", rows, frozenset((*_FIELDS, _BREAKDOWN)))], len(rows)))

@@ -11,6 +11,7 @@ import pytest
 from liftos_pipeline.errors import MalformedPage, PlatformError, WarehouseError
 from liftos_pipeline.ingest import Home, PullSummary, pull_stream
 from liftos_pipeline.platforms import INJECTIONS, FaultPlan
+from liftos_pipeline.sources.fred_series import SERIES
 from liftos_pipeline.warehouse.archive import read_body
 from tests.faults.campaign import FIRST, WORLD_SEEDS, home_of
 
@@ -78,7 +79,7 @@ def test_answers_that_cannot_be_read_leave_their_hash_and_reason(tmp_path: Path)
     with pytest.raises(PlatformError):
         pull_stream(home, "fred", "observations", DAYS, "first")
     pages = rows(home, "SELECT body_bytes, error, length(sha256) FROM raw.api_page WHERE run_id = 'first'")
-    assert len(pages) == 6
+    assert len(pages) == 6 * len(SERIES)
     assert all("JSONDecodeError" in error and size == 63 and digits == 64 for size, error, digits in pages)
 
 

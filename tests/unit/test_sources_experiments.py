@@ -154,7 +154,6 @@ def test_regions_are_asked_of_the_account_and_keep_what_adds_up() -> None:
     [
         ({"region": None}, "a value in region"),
         ({"date_stop": "2026-03-03"}, "the same day as date_start"),
-        ({"spend": "-1"}, "at least 0"),
     ],
 )
 def test_regions_that_cannot_be_read_are_refused(changed: dict, told: str) -> None:

@@ -115,9 +115,8 @@ def test_jobs_that_always_fail_are_asked_in_halves_down_to_one_day() -> None:
 
 def test_a_single_day_that_no_job_answers_names_the_job() -> None:
     jobs = Jobs({"async_status": "Job Failed", "error_message": "too tired"}, largest=0)
-    with pytest.raises(TooMuchData, match=f"{JOB}: Job Failed, too tired") as caught:
+    with pytest.raises(TooMuchData, match=f"{JOB}: Job Failed, too tired"):
         jobs.fetch(LAST, LAST)
-    assert len(caught.value.pages) == len(jobs.platform.asked) - 1
 
 
 @pytest.mark.parametrize("percent", [99, None])

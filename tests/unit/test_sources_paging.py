@@ -240,11 +240,10 @@ def test_an_activity_that_two_pages_hold_is_one_change() -> None:
 
 
 def test_a_foreign_link_is_refused_with_its_page() -> None:
-    with pytest.raises(PlatformError, match=r"page 1 of meta\.campaigns") as caught:
+    with pytest.raises(PlatformError, match=r"page 1 of meta\.campaigns"):
         pull_campaigns(
             meta_pages(
                 [[campaign(0)], []],
                 lambda n: ["http://platform.test/v26.0/act_1001/campaigns?after=1", "http://elsewhere.test/"][n],
             )
         )
-    assert [page.page_no for page in caught.value.pages] == [0, 1]
