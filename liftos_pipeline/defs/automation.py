@@ -5,9 +5,11 @@ import logging
 import dagster as dg
 import httpx
 
+from liftos_pipeline.defs.stage import REPLAY_TAG
 from liftos_pipeline.settings import load_settings
 
 DAILY_JOB = "daily"
+REPLAY_JOB = "replay"
 _log = logging.getLogger("liftos")
 
 daily_job = dg.define_asset_job(
@@ -15,6 +17,14 @@ daily_job = dg.define_asset_job(
     selection=dg.AssetSelection.all(),
     executor_def=dg.in_process_executor,
     description="Everything, from raw pulls to the public database, as of one day or a range of days.",
+)
+
+replay_job = dg.define_asset_job(
+    REPLAY_JOB,
+    selection=dg.AssetSelection.all() - dg.AssetSelection.groups("raw", "truth"),
+    executor_def=dg.in_process_executor,
+    tags={REPLAY_TAG: "true"},
+    description="A past as-of day once more, from what was stored by then; pulls nothing.",
 )
 
 daily_schedule = dg.build_schedule_from_partitioned_job(

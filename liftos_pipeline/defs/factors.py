@@ -8,7 +8,7 @@ factors = stage_asset(
     EXTERNAL_FACTORS,
     "factors",
     [["intermediate", "int_macro__as_known"]],
-    lambda inputs: [inputs.frame(f"SELECT * FROM intermediate.int_macro__as_known(DATE '{inputs.as_of}')")],
+    lambda inputs: [inputs.factors()],
     lambda frames, _settings, as_of: external_factors(frames[0], as_of),
     ("factor", "value", "unit", "observation_date", "is_stale"),
 )

@@ -8,15 +8,7 @@ treatments = stage_asset(
     TREATMENTS,
     "treatments",
     [["intermediate", "int_changes__as_of"], ["intermediate", "int_days__visible"], ["causal", "confounders"]],
-    lambda inputs: [
-        inputs.frame(f"SELECT * FROM intermediate.int_changes__as_of(DATE '{inputs.as_of}')"),
-        inputs.result(CONFOUNDERS),
-        inputs.frame(
-            "SELECT source AS platform, account_id, date_day "
-            f"FROM intermediate.int_days__visible(DATE '{inputs.as_of}', {inputs.settings.liftos_look_back_days}) "
-            "WHERE (source = 'meta' AND stream = 'activities') OR (source = 'google_ads' AND stream = 'change_events')"
-        ),
-    ],
+    lambda inputs: [inputs.changes(), inputs.result(CONFOUNDERS), inputs.log_days()],
     lambda frames, settings, as_of: identify_treatments(
         frames[0], frames[1], frames[2], as_of, settings.liftos_look_back_days
     ),

@@ -14,7 +14,7 @@ from typing import Literal
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FOREVER = datetime(9999, 12, 31)
 PLATFORMS = ("meta", "google_ads", "klaviyo", "fred")
 AD_PLATFORMS = ("meta", "google_ads")

@@ -271,6 +271,29 @@ GATES = _result(
     ("offenders", "VARCHAR", "JSON of the worst five.", False),
 )
 
+_NOT_IN_HISTORY = {"label", "warnings", "diagnostics", "certified_size"}
+EFFECT_HISTORY = Table(
+    "causal",
+    "effect_history",
+    ("run_id", *EFFECT_ESTIMATES.key),
+    (
+        *(column for column in EFFECT_ESTIMATES.columns if column.name not in _NOT_IN_HISTORY),
+        *columns(
+            ("vintage", "VARCHAR", "captured; as_restated before the first day that was captured in time.", False),
+            ("finished_at", "TIMESTAMP", "Wall clock (UTC).", False),
+        ),
+    ),
+    "Effects of every run. Only grows.",
+)
+TREATMENTS_REPLACED = Table(
+    "causal",
+    "treatments_replaced",
+    ("as_of", "run_id", "treatment_id"),
+    TREATMENTS.columns,
+    "Rows of causal.treatments that another run of the same as-of day replaced: later days remembered them.",
+)
+HISTORY_TABLES: tuple[Table, ...] = (EFFECT_HISTORY, TREATMENTS_REPLACED)
+
 RESULT_TABLES: tuple[Table, ...] = (
     EXTERNAL_FACTORS,
     CONFOUNDERS,

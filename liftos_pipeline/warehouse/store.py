@@ -117,6 +117,8 @@ class Warehouse:
                 f"version {version}",
                 "Update liftos-pipeline.",
             )
+        if version < SCHEMA_VERSION:
+            self._update(connection)
         if mode != self.source_mode:
             raise WarehouseError(
                 f"a {self.source_mode} home",
@@ -124,6 +126,21 @@ class Warehouse:
                 "Set LIFTOS_HOME to another folder: live and simulated data are never mixed.",
             )
         self._is_checked = True
+
+    def _update(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Bring an older file up to date: tables and columns that it lacks are added, and empty in its rows."""
+        known = connection.execute(
+            "SELECT schema_name || '.' || table_name, column_name FROM duckdb_columns() WHERE NOT internal"
+        ).fetchall()
+        tables = {name for name, _ in known}
+        connection.execute("BEGIN")
+        for table in TABLES.values():
+            connection.execute(table.ddl())
+            for column in table.columns if table.full_name in tables else ():
+                if (table.full_name, column.name) not in known:
+                    connection.execute(f"ALTER TABLE {table.full_name} ADD COLUMN {column.name} {column.type}")
+        connection.execute("UPDATE ops.home SET schema_version = ?", [SCHEMA_VERSION])
+        connection.execute("COMMIT")
 
     def _create(self, connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute("BEGIN")
