@@ -7,13 +7,14 @@ import pandas as pd
 
 from liftos_pipeline.checks import CheckOutcome
 from liftos_pipeline.checks.certificates import no_method_is_blocked
+from liftos_pipeline.checks.freshness import factors_are_fresh
 from liftos_pipeline.checks.overlap import overlap_for_the_treated
 from liftos_pipeline.checks.results import every_row_has_an_interval_or_a_reason
 from liftos_pipeline.defs.partitions import daily
 from liftos_pipeline.defs.resources import HomeResource
 from liftos_pipeline.defs.stage import read_by_day, vantages_of
 from liftos_pipeline.schema import Table
-from liftos_pipeline.schema.results import CERTIFICATES, EFFECT_ESTIMATES, PROPENSITY_SCORES
+from liftos_pipeline.schema.results import CERTIFICATES, EFFECT_ESTIMATES, EXTERNAL_FACTORS, PROPENSITY_SCORES
 from liftos_pipeline.settings import Settings
 
 _SEVERITY = {"error": dg.AssetCheckSeverity.ERROR, "warn": dg.AssetCheckSeverity.WARN}
@@ -67,6 +68,13 @@ def to_result(outcomes: list[CheckOutcome]) -> dg.AssetCheckResult:
     )
 
 
+fresh = table_check(
+    EXTERNAL_FACTORS,
+    "fresh",
+    True,
+    lambda rows, _settings: factors_are_fresh(rows),
+    "No release of an external factor is missing beyond its grace; a late one warns.",
+)
 overlap = table_check(
     PROPENSITY_SCORES,
     "overlap",

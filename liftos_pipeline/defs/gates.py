@@ -1,16 +1,20 @@
 """What the rules saw, as a table."""
 
 from liftos_pipeline.defs.stage import stage_asset
-from liftos_pipeline.schema.results import CERTIFICATES, GATES, PROPENSITY_SCORES
+from liftos_pipeline.schema.results import CERTIFICATES, EXTERNAL_FACTORS, GATES, PROPENSITY_SCORES
 from liftos_pipeline.stages.gates import gate_rows
 
 gates = stage_asset(
     GATES,
     "quality",
-    [["causal", "propensity_scores"], ["causal", "certificates"]],
-    lambda inputs: [inputs.result(PROPENSITY_SCORES), inputs.result(CERTIFICATES)],
+    [["causal", "propensity_scores"], ["causal", "certificates"], ["causal", "external_factors"]],
+    lambda inputs: [
+        inputs.result(PROPENSITY_SCORES),
+        inputs.result(CERTIFICATES),
+        inputs.result(EXTERNAL_FACTORS),
+    ],
     lambda frames, settings, _as_of: gate_rows(
-        frames[0], frames[1], settings.liftos_overlap_min_effective_controls
+        frames[0], frames[1], frames[2], settings.liftos_overlap_min_effective_controls
     ),
     ("gate", "subject", "passed", "seen", "expected"),
     lambda rows: {"gates_failed": float((~rows["passed"]).sum())},

@@ -54,6 +54,15 @@ class Knowledge:
         """Macro factors."""
         return self.frame(f"SELECT * FROM {self._relation('intermediate.int_macro__as_known')}")
 
+    def releases(self) -> pd.DataFrame:
+        """series_id, observation_date, released_on, has_value: FRED periods that had come out."""
+        return self.frame(f"SELECT * FROM {self._relation('intermediate.int_releases__as_of')} ORDER BY ALL")
+
+    def triangle(self) -> pd.DataFrame:
+        """platform, metric, account_id, date_day, age_days, value: what was claimed of each day at each age."""
+        relation = self._relation("intermediate.int_conversions__by_age", self.look_back_days)
+        return self.frame(f"SELECT * FROM {relation} ORDER BY ALL")
+
     def result(self, table: Table) -> pd.DataFrame:
         """Earlier result of the same as-of day, in key order."""
         order = ", ".join(table.key)

@@ -9,11 +9,13 @@ from pathlib import Path
 
 from liftos_pipeline.warehouse.locks import file_lock
 from liftos_pipeline.warehouse.store import Warehouse
+from liftos_pipeline.warehouse.views import make_views
 
 
 def publish(warehouse: Warehouse) -> int:
     """Copy, sync, rename. Returns the size in bytes. A kill at any moment leaves the old public file or the new."""
     with warehouse.write() as connection:
+        make_views(connection)
         connection.execute("CHECKPOINT")
     target = warehouse.public_file
     with file_lock(warehouse.folder, exclusive=True):
