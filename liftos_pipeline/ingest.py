@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 
+from liftos_pipeline.errors import AuthExpired, PlatformError
 from liftos_pipeline.platforms import SIMULATED_ORIGIN, simulated_app
 from liftos_pipeline.platforms.app import world_at
 from liftos_pipeline.schema import Window
@@ -26,6 +27,9 @@ from liftos_pipeline.warehouse.receipts import receipts
 
 HISTORY_STEP_DAYS = 7
 """A simulated home is given the change logs that weekly pulls since its first day would have saved."""
+
+LAST_VINTAGE_SERVES = ("fred",)
+"""Sources that may be unreachable: what was pulled before serves on, and the freshness gate says for how long."""
 
 _BATCH_ROWS = 50_000
 _BATCH_WINDOWS = 60
@@ -96,13 +100,14 @@ class Pull:
 
 @dataclass(frozen=True)
 class PullSummary:
-    """What one stream's pulls brought, in rows and pages."""
+    """What one stream's pulls brought, in rows and pages. ``unreachable``: why nothing more came, where that is borne."""
 
     windows: int
     rows: int
     rows_restated: int
     rows_vanished: int
     pages: int
+    unreachable: str | None = None
 
 
 def plan_pulls(
@@ -238,6 +243,25 @@ def pull_stream(
     ]
     tasks.sort(key=lambda task: (task[0].observed_at, task[1], task[0].start))
     return _run(home, source, stream, tasks, run_id)
+
+
+def pull_or_keep(
+    home: Home, source_name: str, stream_name: str, as_of_days: Sequence[date], run_id: str
+) -> PullSummary:
+    """As ``pull_stream``, but the last good vintage serves on where a source of ``LAST_VINTAGE_SERVES`` fails.
+
+    Raises
+    ------
+    PlatformError
+        Another source fails, the credentials are refused, or nothing was pulled yet.
+    """
+    try:
+        return pull_stream(home, source_name, stream_name, as_of_days, run_id)
+    except PlatformError as error:
+        is_borne = source_name in LAST_VINTAGE_SERVES and not isinstance(error, AuthExpired)
+        if not is_borne or not receipts(home.warehouse, source_name, stream_name):
+            raise
+        return PullSummary(0, 0, 0, 0, 0, unreachable=str(error))
 
 
 def _parts(pull: Pull) -> list[Pull]:

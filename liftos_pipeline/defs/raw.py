@@ -5,7 +5,7 @@ import dagster as dg
 from liftos_pipeline.defs.partitions import daily, one_run
 from liftos_pipeline.defs.presentation import OWNERS, column_schema
 from liftos_pipeline.defs.resources import HomeResource, as_of_days
-from liftos_pipeline.ingest import pull_stream
+from liftos_pipeline.ingest import pull_or_keep
 from liftos_pipeline.settings import load_settings
 from liftos_pipeline.sources import SOURCES
 from liftos_pipeline.sources.stream import Source, Stream
@@ -26,7 +26,9 @@ def raw_asset(source: Source, stream: Stream) -> dg.AssetsDefinition:
         tags={"source": source.name},
     )
     def pull(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
-        done = pull_stream(home.open(), source.name, stream.name, as_of_days(context), context.run.run_id)
+        done = pull_or_keep(home.open(), source.name, stream.name, as_of_days(context), context.run.run_id)
+        if done.unreachable is not None:
+            context.log.warning("the last good vintage serves on: %s", done.unreachable)
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": done.rows,
@@ -34,6 +36,7 @@ def raw_asset(source: Source, stream: Stream) -> dg.AssetsDefinition:
                 "pages": done.pages,
                 "rows_restated": done.rows_restated,
                 "rows_vanished": done.rows_vanished,
+                **({} if done.unreachable is None else {"unreachable": done.unreachable}),
             }
         )
 

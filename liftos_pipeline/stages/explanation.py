@@ -82,11 +82,11 @@ def explain(
     steps = pd.DataFrame(
         {
             "from": _published(given),
-            "code": _estimates(start, then),
-            "seed": _estimates(start, reseeded),
-            "data_maturity": _estimates(matured, reseeded),
-            "data_corrections": _estimates(corrected, reseeded),
-            "new_days": _estimates(later, now),
+            "code": effects_seen(start, then),
+            "seed": effects_seen(start, reseeded),
+            "data_maturity": effects_seen(matured, reseeded),
+            "data_corrections": effects_seen(corrected, reseeded),
+            "new_days": effects_seen(later, now),
             "to": _published(wanted),
         }
     )
@@ -115,8 +115,8 @@ def _published(rows: pd.DataFrame) -> pd.Series:
     return rows.set_index(EFFECT)["estimate"].astype(float)
 
 
-def _estimates(seen: Seen, settings: Settings) -> pd.Series:
-    """Estimate of every effect by today's code. Certificates widen and refuse; they move no estimate."""
+def effects_seen(seen: Seen, settings: Settings) -> pd.Series:
+    """Estimate of every effect, by ``EFFECT``, by today's code. Certificates widen and refuse; they move no estimate."""
     seed, look_back = settings.liftos_seed, settings.liftos_look_back_days
     breaks = find_confounders(seen.panel, pd.DataFrame(), seen.as_of, seed, only={BUDGET_CHANGE})
     found = identify_treatments(seen.changes, breaks, seen.log_days, seen.as_of, look_back)
