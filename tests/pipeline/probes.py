@@ -71,5 +71,5 @@ def probe(
     """One drawn look: as-of day, look-back and cutoff, the cutoff not before the end of what the day may know."""
     rng = random.Random(seed)
     as_of, look_back = rng.choice(as_of_days), rng.choice((30, 60, 120))
-    cutoff = knowledge_end(as_of) + timedelta(hours=rng.choice((0, 0, 1, 24, 240)))
+    cutoff = knowledge_end(as_of) + timedelta(hours=rng.choice((0, rng.randint(1, 960))))
     return as_of, look_back, cutoff, changed_features(connection, as_of, look_back, cutoff)

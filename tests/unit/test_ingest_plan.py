@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
-from liftos_pipeline.ingest import Pull, end_of, plan_pulls
+from liftos_pipeline import ingest
+from liftos_pipeline.errors import AuthExpired, PlatformError
+from liftos_pipeline.ingest import Pull, end_of, open_home, plan_pulls, pull_or_keep, pull_stream
+from liftos_pipeline.settings import Settings
 from liftos_pipeline.sources import SOURCES
 from liftos_pipeline.sources.stream import Stream
 
@@ -92,3 +96,38 @@ def test_a_live_home_asks_once_for_missing_and_restated_days() -> None:
         Pull(now, date(2026, 4, 10), date(2026, 4, 11)),
         Pull(now, date(2026, 5, 4), date(2026, 5, 31)),
     ]
+
+
+@pytest.mark.parametrize(
+    ("source", "stream", "was_pulled", "error", "is_borne"),
+    [
+        ("fred", "observations", True, PlatformError("a", "b", "c"), True),
+        ("fred", "observations", False, PlatformError("a", "b", "c"), False),
+        ("fred", "observations", True, AuthExpired("a", "b", "c"), False),
+        ("meta", "campaigns", True, PlatformError("a", "b", "c"), False),
+    ],
+    ids=["fred", "fred, first pull", "fred, wrong key", "another source"],
+)
+def test_the_last_vintage_serves_on_where_fred_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    source: str,
+    stream: str,
+    was_pulled: bool,
+    error: PlatformError,
+    is_borne: bool,
+) -> None:
+    home = open_home(Settings(liftos_home=tmp_path, liftos_scenario="small_rollout"))
+    if was_pulled:
+        pull_stream(home, source, stream, [FIRST_DAY], "r1")
+
+    def fails(*_args: object) -> None:
+        raise error
+
+    monkeypatch.setattr(ingest, "connect", fails)
+    if is_borne:
+        done = pull_or_keep(home, source, stream, [FIRST_DAY + timedelta(days=1)], "r2")
+        assert (done.rows, done.unreachable) == (0, str(error))
+    else:
+        with pytest.raises(type(error)):
+            pull_or_keep(home, source, stream, [FIRST_DAY + timedelta(days=1)], "r2")
