@@ -164,13 +164,13 @@ def _corrected(start: Seen, meant: Seen) -> Seen:
 
 
 _STEPS = {
-    "from": "by the first run",
-    "code": "by today's code on the first run's data",
+    "from": "by the earlier run",
+    "code": "by today's code on its data",
     "seed": "after the seed",
     "data_maturity": "after data maturity",
     "data_corrections": "after data corrections",
     "new_days": "after new days",
-    "to": "by the second run",
+    "to": "by the later run",
 }
 
 

@@ -3,6 +3,7 @@ FRED values. On a copy of a filled home whose raw rows are changed; every test t
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Iterator
 from datetime import datetime
@@ -11,6 +12,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from liftos_pipeline.stages.roles import ROLES
 from tests.pipeline.conftest import FIRST
 
 LOOK_BACK = 60
@@ -140,3 +142,34 @@ def test_what_fred_says_of_vintages_goes_before_what_was_captured(home: duckdb.D
         "TIMESTAMP '2026-04-01' AS observed_from) FROM raw.fred_observations"
     )
     assert panel(home, "date_day, unrate_asof", "date_day >= DATE '2026-05-01'") == before
+
+
+def test_a_day_is_final_when_it_is_no_longer_pulled_again(home: duckdb.DuckDBPyConnection) -> None:
+    youngest = home.execute(
+        f"SELECT platform, min(as_of - date_day) FROM mart.marketing_panel_as_of(DATE '{FIRST}', {LOOK_BACK}) "
+        "WHERE is_final GROUP BY ALL"
+    ).fetchall()
+    assert dict(youngest) == {name: roles.restated_days for name, roles in ROLES.items()}
+
+
+def test_completed_counts_stand_beside_what_was_reported(home: duckdb.DuckDBPyConnection) -> None:
+    """At half completeness, limits .4 and .625 (a factor of 1.25 either way), chance 4 per completed conversion."""
+    home.execute(
+        "UPDATE causal.maturity_curves SET completeness = 0.5, completeness_low = 0.4, completeness_high = 0.625, "
+        f"spread = 4 WHERE as_of = DATE '{FIRST}'"
+    )
+    rows = home.execute(
+        "SELECT is_final, conversions_reported, completeness, conversions_completed, conversions_completed_low, "
+        f"conversions_completed_high, age_days FROM causal.completed_as_of(DATE '{FIRST}', {LOOK_BACK}) "
+        "WHERE conversions_reported IS NOT NULL"
+    ).fetchall()
+    assert {(age >= 28) for is_final, *_, age in rows if is_final} == {True}
+    assert {row[2] for row in rows} == {0.5, 1.0}
+    for is_final, reported, _, completed, low, high, _ in rows:
+        assert completed == (reported if is_final else 2 * reported)
+        if is_final or reported == 0:
+            assert (low, high) == (None, None)
+        else:
+            value = float(completed)
+            far = math.sqrt(4 * value + (value * math.log(1.25)) ** 2)
+            assert (low, high) == pytest.approx((max(value - far, 0.0), value + far), rel=1e-12)

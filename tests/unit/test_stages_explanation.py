@@ -140,4 +140,4 @@ def test_an_effect_that_only_one_run_has_says_where_it_came_to_be() -> None:
         EARLY, LATER_OF_EARLY, LATER, history(EARLY), history(LATER).assign(estimate=np.nan), (THEN, THEN)
     )
     assert table[list(PARTS)].isna().all(axis=None)
-    assert set(table["undefined"]) == {"no estimate by the second run"}
+    assert set(table["undefined"]) == {"no estimate by the later run"}
