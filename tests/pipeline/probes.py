@@ -1,6 +1,7 @@
 """A copy of a home's public database in which everything that was seen from some instant on can be hidden.
 
-``SET VARIABLE cutoff`` hides it, NULL shows all. FRED vintages of later days are hidden with it.
+``SET VARIABLE cutoff`` hides what was seen from an instant on, ``SET VARIABLE published`` the FRED vintages that came out
+after a day; NULL shows all.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import duckdb
 from liftos_pipeline.schema import FOREVER, RAW_TABLES
 from liftos_pipeline.warehouse.ledger import knowledge_end
 
+PUBLISHED = "coalesce(getvariable('published')::DATE, DATE '9999-12-30')"
 CUTOFF = "coalesce(getvariable('cutoff')::TIMESTAMP, TIMESTAMP '9999-12-30')"
 
 
@@ -33,11 +35,9 @@ def curtained(home: Path, folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
                 f"CASE WHEN observed_to >= {CUTOFF} THEN TIMESTAMP '{FOREVER}' ELSE observed_to END AS observed_to"
             )
             if table.name == "fred_observations":
-                fred = f" AND realtime_start < ({CUTOFF})::DATE - 1"
-                replaced += (
-                    f", CASE WHEN realtime_end >= ({CUTOFF})::DATE - 2 THEN DATE '9999-12-31' ELSE realtime_end END "
-                    "AS realtime_end"
-                )
+                fred = f" AND realtime_start <= {PUBLISHED}"
+                ends = f"CASE WHEN realtime_end >= {PUBLISHED} THEN DATE '9999-12-31' ELSE realtime_end END"
+                replaced += f", {ends} AS realtime_end"
             connection.execute(
                 f"CREATE VIEW {table.full_name} AS SELECT * REPLACE ({replaced}) FROM {table.full_name}__all "
                 f"WHERE observed_from < {CUTOFF}{fred}"
@@ -57,11 +57,26 @@ def changed_features(
     shown = f"shown_{as_of:%Y%m%d}_{look_back}"
     connection.execute(f"CREATE TEMP TABLE IF NOT EXISTS {shown} AS FROM {panel}")
     connection.execute(f"SET VARIABLE cutoff = TIMESTAMP '{cutoff}'")
+    connection.execute(f"SET VARIABLE published = DATE '{as_of}'")
     connection.execute(f"CREATE OR REPLACE TEMP TABLE hidden AS FROM {panel}")
     connection.execute("SET VARIABLE cutoff = NULL")
+    connection.execute("SET VARIABLE published = NULL")
     assert connection.execute(f"SELECT count(*) FROM {shown}").fetchall()[0][0] > 0
     return connection.execute(
         f"(FROM {shown} EXCEPT ALL FROM hidden) UNION ALL (FROM hidden EXCEPT ALL FROM {shown}) LIMIT 5"
+    ).fetchall()
+
+
+def changed_macro(connection: duckdb.DuckDBPyConnection, as_of: date, day: date) -> list[tuple]:
+    """Macro factors of the days up to one that differ once the vintages that came out after it are hidden."""
+    macro = f"FROM intermediate.int_macro__by_day(DATE '{as_of}', 120) WHERE date_day <= DATE '{day}'"
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE shown AS {macro}")
+    connection.execute(f"SET VARIABLE published = DATE '{day}'")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE hidden AS {macro}")
+    connection.execute("SET VARIABLE published = NULL")
+    assert connection.execute("SELECT count(*) FROM shown").fetchall()[0][0] > 0
+    return connection.execute(
+        "(FROM shown EXCEPT ALL FROM hidden) UNION ALL (FROM hidden EXCEPT ALL FROM shown) LIMIT 5"
     ).fetchall()
 
 
