@@ -29,7 +29,7 @@ def factors_are_fresh(factors: pd.DataFrame) -> list[CheckOutcome]:
                 severity="error" if is_overdue else "warn",
                 seen=_seen(row),
                 expected="nothing overdue" if pd.isna(last) else f"the next release by {last:%Y-%m-%d}",
-                way_out=f"Run `liftos run --date {day}` when FRED answers; `liftos doctor` tells the address and the key.",
+                way_out="Run `liftos run` when FRED answers: it pulls again and estimates as of yesterday.",
                 offenders=() if not row["is_stale"] else ({"series_id": row["series_id"], "as_of": day},),
             )
         )

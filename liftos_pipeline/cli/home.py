@@ -179,6 +179,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
             "absent": [name for name in CREDENTIALS if name not in settings.platforms()],
             "needs": {name: list(CREDENTIALS[name]) for name in CREDENTIALS if name not in settings.configured()},
             "newest_as_of": _newest(settings),
+            "late_releases": _late(settings),
         }
         if as_json:
             print(json.dumps(facts))  # noqa: T201
@@ -194,3 +195,18 @@ def _newest(settings: Settings) -> str | None:
     from liftos_pipeline.warehouse.receipts import newest_as_of
 
     return newest_as_of(Warehouse(settings.home, settings.source_mode)).isoformat()
+
+
+def _late(settings: Settings) -> list[str]:
+    """FRED series whose next release was late as of the newest day that has results."""
+    if not (settings.home / "warehouse" / "liftos.duckdb").exists():
+        return []
+    from liftos_pipeline.schema.results import EXTERNAL_FACTORS
+    from liftos_pipeline.warehouse import Warehouse
+
+    table = EXTERNAL_FACTORS.full_name
+    with Warehouse(settings.home, settings.source_mode).read() as connection:
+        rows = connection.execute(
+            f"SELECT series_id FROM {table} WHERE is_stale AND as_of = (SELECT max(as_of) FROM {table}) ORDER BY 1"
+        ).fetchall()
+    return [str(series) for (series,) in rows]

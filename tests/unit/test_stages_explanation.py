@@ -38,14 +38,17 @@ def unit(number: int) -> str:
     return f"meta:1:{number:03d}"
 
 
-def panel(n_units: int, n_days: int, first: int = 0, pending: int = 0, spend: float = 50.0) -> pd.DataFrame:
-    """Days ``first`` to ``n_days`` of the world; of the newest ``pending`` days half of the conversions are known."""
+def panel(n_units: int, n_days: int, first: int = 0, pending: int = 0, corrected: bool = False) -> pd.DataFrame:
+    """Days ``first`` to ``n_days`` of the world; of the newest ``pending`` days half of the conversions are known;
+    ``corrected``: spend and conversions of one old week."""
     counts = drawn()[:n_units, first:n_days].copy()
     if pending:
         counts[:, -pending:] = np.floor(counts[:, -pending:] / 2)
     days = [FIRST_DAY + timedelta(days=number) for number in range(first, n_days)]
     spends = 50.0 + np.arange(n_units)[:, None] + noise()[:n_units, first:n_days]
-    spends[:5, 35 - first : 42 - first] *= spend / 50.0
+    if corrected:
+        spends[:5, 35 - first : 42 - first] *= 1.8
+        counts[:5, 35 - first : 42 - first] += 4.0
     frame = pd.DataFrame(
         {
             "platform": "meta",
@@ -85,7 +88,7 @@ def seen(rows: pd.DataFrame, n_units: int, n_days: int) -> Seen:
 
 EARLY = seen(panel(N_UNITS, N_DAYS), N_UNITS, N_DAYS)
 PENDING = seen(panel(N_UNITS, N_DAYS, pending=28), N_UNITS, N_DAYS)
-CORRECTED = seen(panel(N_UNITS, N_DAYS, spend=90.0), N_UNITS, N_DAYS)
+CORRECTED = seen(panel(N_UNITS, N_DAYS, corrected=True), N_UNITS, N_DAYS)
 LATER = seen(
     panel(N_UNITS + MORE_UNITS, N_DAYS + MORE_DAYS, first=MORE_DAYS), N_UNITS + MORE_UNITS, N_DAYS + MORE_DAYS
 )

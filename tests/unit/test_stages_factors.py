@@ -60,7 +60,7 @@ def test_a_release_is_due_then_late_then_overdue(series: str, newest: date, due:
         outcome = outcomes.pop(series)
         severity = outcome.severity if not outcome.passed else "warn"
         assert (outcome.passed, severity) == verdict, as_of
-        assert f"liftos run --date {as_of}" in outcome.way_out
+        assert "`liftos run`" in outcome.way_out
         assert {(o.passed, o.severity, o.seen) for o in outcomes.values()} == {
             (False, "error", "no observation in the warehouse")
         }
