@@ -23,64 +23,51 @@ with clocks as (
 
 meta as (
     select
-        'meta' as platform, account_id, date_day, observed_from, observed_to,
-        unnest([
-            {'metric': 'conversions_reported', 'value': conversions},
-            {'metric': 'revenue_reported', 'value': conversions_value},
-            {'metric': 'conversions_1d_click', 'value': conversions_1d_click},
-            {'metric': 'conversions_7d_click', 'value': conversions_7d_click},
-            {'metric': 'conversions_28d_click', 'value': conversions_28d_click},
-            {'metric': 'conversions_1d_view', 'value': conversions_1d_view}
-        ]) as entry
-    from {{ ref('stg_meta__insights_daily') }}
-    where level = 'campaign'
+        k.platform, k.account_id, k.date_day, k.age_days,
+        sum(f.conversions) as conversions_reported,
+        sum(f.conversions_value) as revenue_reported,
+        sum(f.conversions_1d_click) as conversions_1d_click,
+        sum(f.conversions_7d_click) as conversions_7d_click,
+        sum(f.conversions_28d_click) as conversions_28d_click,
+        sum(f.conversions_1d_view) as conversions_1d_view
+    from clocks as k
+    join {{ ref('stg_meta__insights_daily') }} as f
+        on
+            k.platform = 'meta' and f.level = 'campaign' and f.account_id = k.account_id and f.date_day = k.date_day
+            and f.observed_from <= k.seen_at and f.observed_to > k.seen_at
+    group by all
 ),
 
 google as (
     select
-        'google_ads' as platform, account_id, date_day, observed_from, observed_to,
-        unnest([
-            {'metric': 'conversions_reported', 'value': conversions},
-            {'metric': 'revenue_reported', 'value': conversions_value}
-        ]) as entry
-    from {{ ref('stg_google_ads__daily') }}
-    where level = 'campaign'
+        k.platform, k.account_id, k.date_day, k.age_days,
+        sum(f.conversions) as conversions_reported,
+        sum(f.conversions_value) as revenue_reported
+    from clocks as k
+    join {{ ref('stg_google_ads__daily') }} as f
+        on
+            k.platform = 'google_ads' and f.level = 'campaign' and f.account_id = k.account_id
+            and f.date_day = k.date_day and f.observed_from <= k.seen_at and f.observed_to > k.seen_at
+    group by all
 ),
 
-orders as (
+klaviyo as (
     select
-        'klaviyo' as platform, account_id, date_day, observed_from, observed_to,
-        case when metric_name = 'Placed Order' then 1 else -1 end as sign,
-        unnest([
-            {'metric': 'orders', 'value': 1::decimal(18, 6)},
-            {'metric': 'order_revenue', 'value': numeric_value::decimal(18, 6)}
-        ]) as entry
-    from {{ ref('stg_klaviyo__events') }}
-    where metric_name in ('Placed Order', 'Refunded Order')
-),
-
-claims as (
-    select platform, account_id, date_day, observed_from, observed_to, entry.metric as metric, entry.value as value
-    from meta
-    union all
-    select platform, account_id, date_day, observed_from, observed_to, entry.metric, entry.value
-    from google
-    union all
-    select platform, account_id, date_day, observed_from, observed_to, entry.metric, sign * entry.value
-    from orders
+        k.platform, k.account_id, k.date_day, k.age_days,
+        sum(case f.metric_name when 'Placed Order' then 1 else -1 end)::decimal(38, 6) as orders,
+        sum(case f.metric_name when 'Placed Order' then f.numeric_value else -f.numeric_value end)::decimal(38, 6)
+            as order_revenue
+    from clocks as k
+    join {{ ref('stg_klaviyo__events') }} as f
+        on
+            k.platform = 'klaviyo' and f.metric_name in ('Placed Order', 'Refunded Order')
+            and f.account_id = k.account_id and f.date_day = k.date_day
+            and f.observed_from <= k.seen_at and f.observed_to > k.seen_at
+    group by all
 )
 
-select
-    k.platform,
-    c.metric,
-    k.account_id,
-    k.date_day,
-    k.age_days,
-    sum(c.value) as value
-from clocks as k
-join claims as c
-    on
-        c.platform = k.platform and c.account_id = k.account_id and c.date_day = k.date_day
-        and c.observed_from <= k.seen_at and c.observed_to > k.seen_at
-where c.value is not null
-group by all
+unpivot meta on columns(* exclude (platform, account_id, date_day, age_days)) into name metric value value
+union all by name
+unpivot google on columns(* exclude (platform, account_id, date_day, age_days)) into name metric value value
+union all by name
+unpivot klaviyo on columns(* exclude (platform, account_id, date_day, age_days)) into name metric value value
