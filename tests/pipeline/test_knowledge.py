@@ -133,6 +133,12 @@ def test_captured_values_are_those_that_stood_on_the_day_and_growth_has_one_vint
     assert found["2026-05-15"] == (None, 4.0)
     assert found["2026-05-16"] == found["2026-05-20"] == (3.0, 4.0)
     assert found["2026-05-21"] == found["2026-05-30"] == (3.5, 4.3)
+    overlapping = home.execute(
+        "SELECT count(*) FROM (SELECT known_to, lead(known_from) OVER (PARTITION BY series_id, observation_date "
+        f"ORDER BY known_from, known_to) AS following FROM intermediate.int_macro__vintages(DATE '{FIRST}')) "
+        "WHERE known_to >= following"
+    ).fetchall()
+    assert overlapping == [(0,)]
 
 
 def test_what_fred_says_of_vintages_goes_before_what_was_captured(home: duckdb.DuckDBPyConnection) -> None:
