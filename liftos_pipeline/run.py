@@ -78,6 +78,22 @@ def open_instance(settings: Settings) -> DagsterInstance:
         return DagsterInstance.get()
 
 
+def replay_day(settings: Settings, as_of: date, progress: Progress) -> RunOutcome:
+    """Compute one past as-of day once more from what was stored by then. Pulls nothing.
+
+    Raises
+    ------
+    LiftosError
+        The day has not ended, lies before the home's start, or nothing was pulled yet.
+    """
+    from liftos_pipeline.ingest import open_home
+    from liftos_pipeline.warehouse.receipts import newest_as_of
+
+    settings.check_as_of(as_of, datetime.now(UTC))
+    newest_as_of(open_home(settings).warehouse)
+    return _run_job("replay", settings, as_of, as_of, progress)
+
+
 def run_daily(settings: Settings, first: date, last: date, progress: Progress) -> RunOutcome:
     """Materialise everything as of the days ``first``..``last``.
 
@@ -90,10 +106,10 @@ def run_daily(settings: Settings, first: date, last: date, progress: Progress) -
         raise errors.LiftosError("a first day that is not after the last", f"{first} to {last}", "Exchange them.")
     for day in (first, last):
         settings.check_as_of(day, datetime.now(UTC))
-    from liftos_pipeline.ingest import open_home
+    return _run_job("daily", settings, first, last, progress)
 
-    with open_home(settings).warehouse.write():  # a home that cannot be used is refused before Dagster is loaded
-        pass
+
+def _run_job(job: str, settings: Settings, first: date, last: date, progress: Progress) -> RunOutcome:
     from dagster._core.utils import make_new_run_id
 
     from liftos_pipeline.definitions import defs
@@ -106,7 +122,7 @@ def run_daily(settings: Settings, first: date, last: date, progress: Progress) -
         with log.open("w") as stream, contextlib.redirect_stdout(stream):
             result = (
                 defs()
-                .resolve_job_def("daily")
+                .resolve_job_def(job)
                 .execute_in_process(
                     instance=instance,
                     run_id=run_id,

@@ -35,6 +35,14 @@ OPTIONAL_CREDENTIALS: dict[str, tuple[str, ...]] = {
     "google_ads": ("GOOGLE_ADS_LOGIN_CUSTOMER_ID",),
 }
 SIMULATED = "simulated"
+BEHIND_RESULTS = (
+    "liftos_look_back_days",
+    "liftos_seed",
+    "liftos_confidence_level",
+    "liftos_overlap_min_effective_controls",
+    "liftos_certificate_replays",
+)
+"""Settings that results depend on beside the data. They are kept with every run."""
 
 
 class _HomeFile(PydanticBaseSettingsSource):
@@ -172,6 +180,10 @@ class Settings(BaseSettings):
                 "fred_api_key": secret,
             }
         )
+
+    def behind_results(self) -> dict[str, object]:
+        """The settings that results depend on."""
+        return {name: getattr(self, name) for name in BEHIND_RESULTS}
 
     def check_as_of(self, day: date, now: datetime) -> None:
         """Refuse a day that has not ended or lies before the home's first day."""

@@ -39,10 +39,12 @@ ALLOWED: dict[str, set[str]] = {
         *CONTRACTS,
     },
     "run": {"settings", "errors", "ingest", "definitions", "warehouse"},
+    "explain": {"settings", "stages", "warehouse"},
     "cli": {
         "settings",
         "errors",
         "run",
+        "explain",
         "report",
         "warehouse",
         "causal",

@@ -8,7 +8,7 @@ import sys
 import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -18,6 +18,9 @@ from liftos_pipeline import __version__
 from liftos_pipeline.cli.console import clear_errors, err, out
 from liftos_pipeline.errors import LiftosError
 from liftos_pipeline.settings import CREDENTIALS, OPTIONAL_CREDENTIALS, Settings, last_ended_day, load_settings
+
+if TYPE_CHECKING:
+    from liftos_pipeline.run import RunOutcome
 
 DEMO_DAYS = 180
 
@@ -47,7 +50,10 @@ class Steps:
 def _run(settings: Settings, first: date, last: date) -> None:
     from liftos_pipeline.run import run_daily
 
-    outcome = run_daily(settings, first, last, Steps())
+    _finish(run_daily(settings, first, last, Steps()))
+
+
+def _finish(outcome: RunOutcome) -> None:
     for message in outcome.messages:
         err.print(f"liftos: {message}", style="red", highlight=False, soft_wrap=True, markup=False)
     if outcome.exit_code:
@@ -58,13 +64,26 @@ def run(
     date_: Annotated[str | None, typer.Option("--date", help="As-of day; yesterday if not given.")] = None,
     from_: Annotated[str | None, typer.Option("--from", help="First as-of day of a range.")] = None,
     to: Annotated[str | None, typer.Option("--to", help="Last as-of day of a range.")] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option("--as-of", help="Past as-of day to compute once more, from what was stored by then."),
+    ] = None,
 ) -> None:
     """Do what the schedule does: pull, load, transform, estimate, publish.
 
-    Example: liftos run --from 2026-06-01 --to 2026-06-29
+    With --as-of a past day is replayed instead: nothing is pulled, and what was given then is given again.
+
+    Examples: liftos run --from 2026-06-01 --to 2026-06-29
+
+    liftos run --as-of 2026-06-15
     """
     with clear_errors():
         settings = load_settings()
+        if as_of is not None:
+            if any(given is not None for given in (date_, from_, to)):
+                raise LiftosError("--as-of alone", "another day beside it", "Give one of them.")
+            _replay(settings, _day(as_of))
+            return
         if date_ is not None and (from_ is not None or to is not None):
             raise LiftosError("--date, or --from and --to", "both", "Give one of them.")
         if (from_ is None) != (to is None):
@@ -74,6 +93,20 @@ def run(
         err.print(f"as of {first} to {last}, {settings.source_mode} home {settings.home}", highlight=False)
         _run(settings, first, last)
         out.print(f"published {settings.home / 'liftos.duckdb'}", highlight=False, soft_wrap=True)
+
+
+def _replay(settings: Settings, as_of: date) -> None:
+    from liftos_pipeline.run import replay_day
+    from liftos_pipeline.warehouse import Warehouse
+    from liftos_pipeline.warehouse.ledger import first_captured, vintage_of
+
+    err.print(f"replay as of {as_of}, {settings.source_mode} home {settings.home}", highlight=False)
+    _finish(replay_day(settings, as_of, Steps()))
+    with Warehouse(settings.home, settings.source_mode).read() as connection:
+        vintage, first = vintage_of(connection, as_of), first_captured(connection)
+    if vintage != "captured":
+        err.print(f"{as_of} is {vintage}: the first day captured in time is {first}", highlight=False)
+    out.print(f"published {settings.home / 'liftos.duckdb'}", highlight=False, soft_wrap=True)
 
 
 def demo() -> None:
@@ -146,6 +179,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
             "absent": [name for name in CREDENTIALS if name not in settings.platforms()],
             "needs": {name: list(CREDENTIALS[name]) for name in CREDENTIALS if name not in settings.configured()},
             "newest_as_of": _newest(settings),
+            "late_releases": _late(settings),
         }
         if as_json:
             print(json.dumps(facts))  # noqa: T201
@@ -161,3 +195,18 @@ def _newest(settings: Settings) -> str | None:
     from liftos_pipeline.warehouse.receipts import newest_as_of
 
     return newest_as_of(Warehouse(settings.home, settings.source_mode)).isoformat()
+
+
+def _late(settings: Settings) -> list[str]:
+    """FRED series whose next release was late as of the newest day that has results."""
+    if not (settings.home / "warehouse" / "liftos.duckdb").exists():
+        return []
+    from liftos_pipeline.schema.results import EXTERNAL_FACTORS
+    from liftos_pipeline.warehouse import Warehouse
+
+    table = EXTERNAL_FACTORS.full_name
+    with Warehouse(settings.home, settings.source_mode).read() as connection:
+        rows = connection.execute(
+            f"SELECT series_id FROM {table} WHERE is_stale AND as_of = (SELECT max(as_of) FROM {table}) ORDER BY 1"
+        ).fetchall()
+    return [str(series) for (series,) in rows]

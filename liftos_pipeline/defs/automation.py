@@ -3,14 +3,24 @@
 import dagster as dg
 
 from liftos_pipeline.defs.alarm import post_alarm
+from liftos_pipeline.defs.stage import REPLAY_TAG
 
 DAILY_JOB = "daily"
+REPLAY_JOB = "replay"
 
 daily_job = dg.define_asset_job(
     DAILY_JOB,
     selection=dg.AssetSelection.all(),
     executor_def=dg.in_process_executor,
     description="Everything, from raw pulls to the public database, as of one day or a range of days.",
+)
+
+replay_job = dg.define_asset_job(
+    REPLAY_JOB,
+    selection=dg.AssetSelection.all() - dg.AssetSelection.groups("raw", "truth"),
+    executor_def=dg.in_process_executor,
+    tags={REPLAY_TAG: "true"},
+    description="A past as-of day once more, from what was stored by then; pulls nothing.",
 )
 
 daily_schedule = dg.build_schedule_from_partitioned_job(

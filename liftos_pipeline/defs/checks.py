@@ -7,13 +7,14 @@ import pandas as pd
 
 from liftos_pipeline.checks import CheckOutcome
 from liftos_pipeline.checks.certificates import no_method_is_blocked
+from liftos_pipeline.checks.freshness import factors_are_fresh
 from liftos_pipeline.checks.overlap import overlap_for_the_treated
 from liftos_pipeline.checks.results import every_row_has_an_interval_or_a_reason
 from liftos_pipeline.defs.partitions import daily
-from liftos_pipeline.defs.resources import HomeResource, as_of_days
-from liftos_pipeline.defs.stage import read_by_day
+from liftos_pipeline.defs.resources import HomeResource
+from liftos_pipeline.defs.stage import read_by_day, vantages_of
 from liftos_pipeline.schema import Table
-from liftos_pipeline.schema.results import CERTIFICATES, EFFECT_ESTIMATES, PROPENSITY_SCORES
+from liftos_pipeline.schema.results import CERTIFICATES, EFFECT_ESTIMATES, EXTERNAL_FACTORS, PROPENSITY_SCORES
 from liftos_pipeline.settings import Settings
 
 _SEVERITY = {"error": dg.AssetCheckSeverity.ERROR, "warn": dg.AssetCheckSeverity.WARN}
@@ -40,8 +41,9 @@ def table_check(table: Table, name: str, blocking: bool, rule: Rule, description
     def check(context: dg.AssetCheckExecutionContext, home: HomeResource) -> dg.AssetCheckResult:
         opened = home.open()
         outcomes = []
-        for _, frames in read_by_day(opened, as_of_days(context), lambda inputs: [inputs.result(table)]):
-            outcomes.extend(rule(frames[0], opened.settings))
+        vantages = vantages_of(context, opened)
+        for vantage, frames in read_by_day(opened, vantages, lambda inputs: [inputs.result(table)]):
+            outcomes.extend(rule(frames[0], vantage.settings))
         return to_result(outcomes)
 
     return check
@@ -66,6 +68,13 @@ def to_result(outcomes: list[CheckOutcome]) -> dg.AssetCheckResult:
     )
 
 
+fresh = table_check(
+    EXTERNAL_FACTORS,
+    "fresh",
+    True,
+    lambda rows, _settings: factors_are_fresh(rows),
+    "No release of an external factor is missing beyond its grace; a late one warns.",
+)
 overlap = table_check(
     PROPENSITY_SCORES,
     "overlap",

@@ -10,13 +10,7 @@ confounders = stage_asset(
     CONFOUNDERS,
     "confounders",
     [["mart", "marketing_panel"], ["intermediate", "int_subscriptions__as_of"]],
-    lambda inputs: [
-        inputs.panel(PANEL_COLUMNS),
-        inputs.frame(
-            "SELECT 'klaviyo:' || account_id || ':' || list_id AS unit_id, joined_on, left_on, has_unsubscribed "
-            f"FROM intermediate.int_subscriptions__as_of(DATE '{inputs.as_of}') ORDER BY ALL"
-        ),
-    ],
+    lambda inputs: [inputs.panel(PANEL_COLUMNS), inputs.subscriptions()],
     lambda frames, settings, as_of: [partial(find_confounders, frames[0], frames[1], as_of, settings.liftos_seed)],
     ("detector", "platform", "unit_id", "event_no", "status", "event_on", "estimate", "p_value", "role"),
     lambda rows: {f"detected_{name}": float(count) for name, count in detected(rows).items()},

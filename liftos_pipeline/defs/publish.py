@@ -18,6 +18,8 @@ _RESULTS = (
     "confounders",
     "effect_estimates",
     "external_factors",
+    "maturity_curves",
+    "release_calendar",
 )
 
 

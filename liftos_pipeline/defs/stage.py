@@ -3,11 +3,9 @@
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import date
 
 import dagster as dg
-import duckdb
 import pandas as pd
 
 from liftos_pipeline import __version__
@@ -18,35 +16,17 @@ from liftos_pipeline.ingest import Home
 from liftos_pipeline.schema import Table
 from liftos_pipeline.settings import Settings
 from liftos_pipeline.stages.lanes import Call, answers
+from liftos_pipeline.warehouse import ledger
+from liftos_pipeline.warehouse.knowledge import Knowledge
 from liftos_pipeline.warehouse.results import replace_partitions
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What a stage may read: the panel and earlier results, as of one day."""
-
-    connection: duckdb.DuckDBPyConnection
-    settings: Settings
-    as_of: date
-
-    def panel(self, columns: Sequence[str]) -> pd.DataFrame:
-        """Columns of ``marketing_panel`` over the look-back window."""
-        panel = f"mart.marketing_panel_as_of(DATE '{self.as_of}', {self.settings.liftos_look_back_days})"
-        return self.frame(f"SELECT {', '.join(columns)} FROM {panel}")
-
-    def result(self, table: Table) -> pd.DataFrame:
-        """Earlier result of the same as-of day, in key order."""
-        order = ", ".join(table.key)
-        return self.frame(f"SELECT * FROM {table.full_name} WHERE as_of = DATE '{self.as_of}' ORDER BY {order}")
-
-    def frame(self, query: str) -> pd.DataFrame:
-        return self.connection.execute(query).df()
-
 
 DAYS_AT_ONCE = 5
 """As-of days that are read together. At most twice as many wait in memory to be computed."""
 
-Read = Callable[[Inputs], Sequence[pd.DataFrame]]
+Read = Callable[[Knowledge], Sequence[pd.DataFrame]]
+
+REPLAY_TAG = "liftos/replay"
+"""Tag of a run that computes a past day from what was stored by then."""
 
 
 def stage_asset(
@@ -65,7 +45,7 @@ def stage_asset(
     Parameters
     ----------
     read : callable
-        Inputs -> frames, inside a read lock.
+        Knowledge of one as-of day -> frames, inside a read lock.
     calls : callable
         (frames, settings, as-of day) -> calls whose answers are the day's rows, one below the other; made outside every
         lock, in other processes if there are many.
@@ -94,15 +74,19 @@ def stage_asset(
     def stage(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
         opened = home.open()
         written: dict[date, pd.DataFrame] = {}
-        days = as_of_days(context)
-        before = pd.DataFrame() if follow is None else newest_before(opened, table, days[0])
+        vantages = vantages_of(context, opened)
+        remembers = None if follow is None else Remembering(opened, vantages[0])
         asked = (
-            (as_of, calls(frames, opened.settings, as_of)) for as_of, frames in read_by_day(opened, days, read)
+            (vantage, calls(frames, vantage.settings, vantage.as_of))
+            for vantage, frames in read_by_day(opened, vantages, read)
         )
-        for as_of, rows in answers(asked, len(days)):
-            if follow is not None:
-                before = rows = follow(before, rows, opened.settings, as_of)
-            written[as_of] = with_provenance(rows, opened, context.run.run_id)
+        for vantage, rows in answers(asked, len(vantages)):
+            if follow is not None and remembers is not None:
+                rows = follow(remembers.rows, rows, vantage.settings, vantage.as_of)
+                remembers.go_on(vantage, rows, context.run.run_id)
+            written[vantage.as_of] = with_provenance(rows, opened, vantage.settings, context.run.run_id)
+        if remembers is not None:
+            remembers.record(context.run.run_id)
         counts = replace_partitions(opened.warehouse, table, written, context.run.run_id)
         for as_of, count in counts.items():
             facts = numbers(written[as_of]) if numbers is not None and count else {}
@@ -115,14 +99,50 @@ def stage_asset(
     return stage
 
 
-def read_by_day(home: Home, days: Sequence[date], read: Read) -> Iterator[tuple[date, Sequence[pd.DataFrame]]]:
+def vantages_of(
+    context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, home: Home
+) -> list[ledger.Vantage]:
+    """From where this run looks at each of its as-of days, oldest first; a replay looks from where it was done before."""
+    days = as_of_days(context)
+    if REPLAY_TAG in context.run.tags:
+        return [ledger.replayed(home.warehouse, home.settings, day) for day in days]
+    return [ledger.Vantage(day, home.settings) for day in days]
+
+
+class Remembering:
+    """What a table that remembers goes on from, day by day, and the record of it."""
+
+    def __init__(self, home: Home, first: ledger.Vantage) -> None:
+        self._home = home
+        with home.warehouse.read() as connection:
+            self._memory = first.memory if first.is_replay else ledger.newest_memory(connection, first.as_of)
+            self.rows = ledger.remembered_treatments(connection, self._memory)
+        self._records: list[tuple[ledger.Vantage, ledger.Memory | None]] = []
+
+    def go_on(self, vantage: ledger.Vantage, rows: pd.DataFrame, run_id: str) -> None:
+        """The rows of a day are what the next one remembers."""
+        self._records.append((vantage, self._memory))
+        self._memory, self.rows = ledger.Memory(vantage.as_of, run_id), rows
+
+    def record(self, run_id: str) -> None:
+        with self._home.warehouse.write() as connection:
+            for vantage, memory in self._records:
+                ledger.record_run(connection, run_id, vantage, memory, self._home.warehouse.source_mode)
+
+
+def read_by_day(
+    home: Home, vantages: Sequence[ledger.Vantage], read: Read
+) -> Iterator[tuple[ledger.Vantage, Sequence[pd.DataFrame]]]:
     """What a stage reads, day by day. A few days are read under one lock, while those before are computed on."""
 
-    def read_chunk(chosen: Sequence[date]) -> list[Sequence[pd.DataFrame]]:
+    def read_chunk(chosen: Sequence[ledger.Vantage]) -> list[Sequence[pd.DataFrame]]:
         with home.warehouse.read() as connection:
-            return [read(Inputs(connection, home.settings, as_of)) for as_of in chosen]
+            return [
+                read(Knowledge(connection, v.as_of, v.settings.liftos_look_back_days, v.known_until))
+                for v in chosen
+            ]
 
-    chunks = [days[start : start + DAYS_AT_ONCE] for start in range(0, len(days), DAYS_AT_ONCE)]
+    chunks = [vantages[start : start + DAYS_AT_ONCE] for start in range(0, len(vantages), DAYS_AT_ONCE)]
     with ThreadPoolExecutor(1, "read") as reader:
         ahead = reader.submit(read_chunk, chunks[0])
         for chosen, following in itertools.zip_longest(chunks, chunks[1:]):
@@ -132,22 +152,12 @@ def read_by_day(home: Home, days: Sequence[date], read: Read) -> Iterator[tuple[
             yield from zip(chosen, frames, strict=True)
 
 
-def newest_before(home: Home, table: Table, day: date) -> pd.DataFrame:
-    """The newest partition before a day; empty if there is none."""
-    query = (
-        f"SELECT * FROM {table.full_name} "
-        f"WHERE as_of = (SELECT max(as_of) FROM {table.full_name} WHERE as_of < DATE '{day}') ORDER BY ALL"
-    )
-    with home.warehouse.read() as connection:
-        return connection.execute(query).df()
-
-
-def with_provenance(rows: pd.DataFrame, home: Home, run_id: str) -> pd.DataFrame:
+def with_provenance(rows: pd.DataFrame, home: Home, settings: Settings, run_id: str) -> pd.DataFrame:
     """Rows with run, code version, seed and source mode."""
     dropped = rows.drop(columns=["as_of", "run_id", "code_version", "seed", "source_mode"], errors="ignore")
     return dropped.assign(
         run_id=run_id,
         code_version=__version__,
-        seed=home.settings.liftos_seed,
+        seed=settings.liftos_seed,
         source_mode=home.warehouse.source_mode,
     )

@@ -5,23 +5,20 @@ from functools import partial
 
 import pandas as pd
 
-from liftos_pipeline.defs.stage import Inputs, stage_asset
+from liftos_pipeline.defs.stage import stage_asset
 from liftos_pipeline.schema.results import CONFOUNDERS, TREATMENTS
 from liftos_pipeline.stages.experiments import PANEL_COLUMNS, Declared, are_campaigns
 from liftos_pipeline.stages.treatments import identify_treatments, remember_treatments
+from liftos_pipeline.warehouse.knowledge import Knowledge
 
 
-def _read(inputs: Inputs) -> Sequence[pd.DataFrame]:
+def _read(inputs: Knowledge) -> Sequence[pd.DataFrame]:
     """Change logs, confounders, days whose log was pulled, experiments and the panel of their units."""
-    experiments = inputs.frame(f"SELECT * FROM mart.experiments_as_of(DATE '{inputs.as_of}')")
+    experiments = inputs.experiments()
     return [
-        inputs.frame(f"SELECT * FROM intermediate.int_changes__as_of(DATE '{inputs.as_of}')"),
+        inputs.changes(),
         inputs.result(CONFOUNDERS),
-        inputs.frame(
-            "SELECT source AS platform, account_id, date_day "
-            f"FROM intermediate.int_days__visible(DATE '{inputs.as_of}', {inputs.settings.liftos_look_back_days}) "
-            "WHERE (source = 'meta' AND stream = 'activities') OR (source = 'google_ads' AND stream = 'change_events')"
-        ),
+        inputs.log_days(),
         experiments,
         inputs.panel(PANEL_COLUMNS) if are_campaigns(experiments) else pd.DataFrame(columns=list(PANEL_COLUMNS)),
     ]

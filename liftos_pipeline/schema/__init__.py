@@ -19,17 +19,18 @@ from liftos_pipeline.schema.core import (
 )
 from liftos_pipeline.schema.ops import OPS_TABLES
 from liftos_pipeline.schema.raw import RAW_TABLES
-from liftos_pipeline.schema.results import PROVENANCE, RESULT_TABLES
+from liftos_pipeline.schema.results import HISTORY_TABLES, PROVENANCE, RESULT_TABLES
 from liftos_pipeline.schema.truth import TRUTH_TABLES
 
 TABLES: dict[str, Table] = {
-    table.full_name: table for table in (*OPS_TABLES, *RAW_TABLES, *TRUTH_TABLES, *RESULT_TABLES)
+    table.full_name: table for table in (*OPS_TABLES, *RAW_TABLES, *TRUTH_TABLES, *RESULT_TABLES, *HISTORY_TABLES)
 }
 
 __all__ = [
     "AD_PLATFORMS",
     "FACT_COLUMN_NAMES",
     "FOREVER",
+    "HISTORY_TABLES",
     "OPS_TABLES",
     "PLATFORMS",
     "PROVENANCE",

@@ -124,6 +124,28 @@ RESULT_RECEIPT = Table(
     ),
     "Which result partition was written, and when.",
 )
+AS_OF_RUN = Table(
+    "ops",
+    "as_of_run",
+    ("run_id", "as_of"),
+    columns(
+        ("run_id", "VARCHAR", "Run.", False),
+        ("as_of", "DATE", "As-of day that it computed.", False),
+        (
+            "known_until",
+            "TIMESTAMP",
+            "It had seen what was pulled before this instant (UTC); NULL everything.",
+            True,
+        ),
+        ("memory_as_of", "DATE", "As-of day whose treatments it remembered; NULL none."),
+        ("memory_run_id", "VARCHAR", "Run that had written these; NULL none."),
+        ("settings", "VARCHAR", "JSON of the settings behind its results.", False),
+        ("code_version", "VARCHAR", "Version of the code.", False),
+        ("source_mode", "VARCHAR", "live or simulated.", False),
+        ("finished_at", "TIMESTAMP", "Wall clock (UTC).", False),
+    ),
+    "What each run knew of each as-of day, and by which settings it computed: what a replay needs.",
+)
 OPS_TABLES: tuple[Table, ...] = (
     HOME,
     API_PAGE,
@@ -132,4 +154,5 @@ OPS_TABLES: tuple[Table, ...] = (
     SCHEMA_DRIFT,
     HISTORY_GAP,
     RESULT_RECEIPT,
+    AS_OF_RUN,
 )

@@ -40,7 +40,45 @@ EXTERNAL_FACTORS = _result(
     ("unit", "VARCHAR", "Unit of the value.", False),
     ("observation_date", "DATE", "Period of the newest observation behind it."),
     ("realtime_start", "DATE", "Since when that observation was published."),
+    ("expected_on", "DATE", "Day on which the next release is or was due; NULL nothing is known."),
+    ("overdue_after", "DATE", "Last day on which its absence is borne; NULL nothing is known."),
     ("is_stale", "BOOLEAN", "A newer release was due and is missing.", False),
+)
+RELEASE_CALENDAR = _result(
+    "causal",
+    "release_calendar",
+    ("series_id", "observation_date"),
+    "The last releases of every FRED series and the next one.",
+    ("series_id", "VARCHAR", "FRED series.", False),
+    ("observation_date", "DATE", "First day of the period.", False),
+    ("expected_on", "DATE", "Day on which it is or was due.", False),
+    ("released_on", "DATE", "Day on which it came out; NULL not yet."),
+    ("status", "VARCHAR", "released, not_published (came without a value), expected, due or overdue.", False),
+)
+MATURITY_CURVES = _result(
+    "causal",
+    "maturity_curves",
+    ("platform", "metric", "age_days"),
+    "Share of the last count that is known at each age, from what was seen of each day at each age.",
+    ("platform", "VARCHAR", "Platform.", False),
+    ("metric", "VARCHAR", "Column of the panel, or the attribution window's count.", False),
+    (
+        "age_days",
+        "INTEGER",
+        "Days since the day's end; the last is the age at which it is pulled for the last time.",
+        False,
+    ),
+    ("completeness", "DOUBLE", "Share of the last count; NULL too few days were watched."),
+    ("completeness_low", "DOUBLE", "Lower limit."),
+    ("completeness_high", "DOUBLE", "Upper limit."),
+    ("level", "DOUBLE", "Level of the limits.", False),
+    (
+        "spread",
+        "DOUBLE",
+        "Squared half-width per completed count that the chance of a single day adds to its interval; NULL too few days.",
+    ),
+    ("n_days", "BIGINT", "Fewest days behind a factor from this age on.", False),
+    ("reason", "VARCHAR", "Why there is no share."),
 )
 CONFOUNDERS = _result(
     "causal",
@@ -271,8 +309,33 @@ GATES = _result(
     ("offenders", "VARCHAR", "JSON of the worst five.", False),
 )
 
+_NOT_IN_HISTORY = {"label", "warnings", "diagnostics", "certified_size"}
+EFFECT_HISTORY = Table(
+    "causal",
+    "effect_history",
+    ("run_id", *EFFECT_ESTIMATES.key),
+    (
+        *(column for column in EFFECT_ESTIMATES.columns if column.name not in _NOT_IN_HISTORY),
+        *columns(
+            ("vintage", "VARCHAR", "captured; as_restated before the first day that was captured in time.", False),
+            ("finished_at", "TIMESTAMP", "Wall clock (UTC).", False),
+        ),
+    ),
+    "Effects of every run. Only grows.",
+)
+TREATMENTS_REPLACED = Table(
+    "causal",
+    "treatments_replaced",
+    ("as_of", "run_id", "treatment_id"),
+    TREATMENTS.columns,
+    "Rows of causal.treatments that another run of the same as-of day replaced: later days remembered them.",
+)
+HISTORY_TABLES: tuple[Table, ...] = (EFFECT_HISTORY, TREATMENTS_REPLACED)
+
 RESULT_TABLES: tuple[Table, ...] = (
     EXTERNAL_FACTORS,
+    RELEASE_CALENDAR,
+    MATURITY_CURVES,
     CONFOUNDERS,
     TREATMENTS,
     CAUSAL_GRAPH,

@@ -8,9 +8,8 @@ from datetime import date, timedelta
 from itertools import pairwise
 from typing import Literal
 
+from liftos_pipeline.schema.releases import RELEASES, expected_on
 from liftos_pipeline.sources.pull import Pull
-
-_FRIDAY = 4
 
 
 @dataclass(frozen=True)
@@ -23,33 +22,17 @@ class Series:
 
 
 SERIES: dict[str, Series] = {
-    "UMCSENT": Series("monthly", 20.0, 150.0),
-    "UNRATE": Series("monthly", 0.1, 40.0),
-    "CPIAUCSL": Series("monthly", 10.0, 5000.0),
-    "GDP": Series("quarterly", 100.0, 500_000.0),
-    "VIXCLS": Series("daily", 3.0, 200.0),
+    "UMCSENT": Series(RELEASES["UMCSENT"].frequency, 20.0, 150.0),
+    "UNRATE": Series(RELEASES["UNRATE"].frequency, 0.1, 40.0),
+    "CPIAUCSL": Series(RELEASES["CPIAUCSL"].frequency, 10.0, 5000.0),
+    "GDP": Series(RELEASES["GDP"].frequency, 100.0, 500_000.0),
+    "VIXCLS": Series(RELEASES["VIXCLS"].frequency, 3.0, 200.0),
 }
 
 
 def published_on(series_id: str, observed: date) -> date:
-    """Day on which a period's first value usually comes out; for history that was never seen being published.
-
-    The consumer survey reaches FRED about a month after its period, unemployment on the first Friday after it,
-    prices on the 15th, the advance GDP 30 days after the quarter, the market index the next day.
-    """
-    if series_id == "VIXCLS":
-        return observed + timedelta(days=1)
-    if series_id == "GDP":
-        return _months_later(observed, 3) + timedelta(days=29)
-    following = _months_later(observed, 1)
-    if series_id == "UNRATE":
-        return following + timedelta(days=(_FRIDAY - following.weekday()) % 7)
-    return following.replace(day=15) if series_id == "CPIAUCSL" else following.replace(day=28)
-
-
-def _months_later(day: date, months: int) -> date:
-    years, month = divmod(day.month - 1 + months, 12)
-    return date(day.year + years, month + 1, 1)
+    """Day on which a period's first value usually comes out; for history that was never seen being published."""
+    return observed + timedelta(days=1) if series_id == "VIXCLS" else expected_on(series_id, observed)
 
 
 def check_observations(

@@ -93,7 +93,7 @@ def _pull_at(stream: Stream, step: date, oldest: date, clocks: Mapping[date, Seq
         return Pull(observed_at, _last_seen(clocks, observed_at), step)
     start = max(oldest, step - timedelta(days=_days_again(stream, step, clocks, observed_at) - 1))
     if stream.mode == "window":
-        missing = [day for day in _range(oldest, step) if not _is_seen(clocks.get(day, ()), observed_at)]
+        missing = [day for day in _range(oldest, step) if not _is_settled(stream, day, clocks, observed_at)]
         start = min([start, *missing[:1]])
     if stream.reaches_back_days is not None:
         start = max(start, step - timedelta(days=stream.reaches_back_days - 1))
@@ -124,6 +124,13 @@ def _last_seen(clocks: Mapping[date, Sequence[datetime]], by: datetime) -> date:
     return max((day for day, at in clocks.items() if any(clock < by for clock in at)), default=_BEGINNING)
 
 
+def _is_settled(stream: Stream, day: date, clocks: Mapping[date, Sequence[datetime]], by: datetime) -> bool:
+    """Whether a day was pulled when it was old enough for the platform to leave it alone: after a gap in the runs the days
+    that were still open at its beginning are pulled again."""
+    settled = end_of(day) + timedelta(days=stream.restatement_days - 1)
+    return any(settled <= clock <= by for clock in clocks.get(day, ()))
+
+
 def _is_seen(clocks: Iterable[datetime], by: datetime) -> bool:
     return any(clock <= by for clock in clocks)
 
@@ -142,7 +149,7 @@ def _live_pulls(
         return [Pull(now, min(_last_seen(seen, now), newest), newest)]
     if stream.mode == "window":
         oldest = days[0] - timedelta(days=look_back_days - 1)
-        wanted |= {day for day in _range(oldest, newest) if not seen.get(day)}
+        wanted |= {day for day in _range(oldest, newest) if not _is_settled(stream, day, seen, now)}
     if stream.reaches_back_days is not None:
         earliest = _earliest(stream, now)
         wanted = {day for day in wanted if day >= earliest}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -49,7 +49,13 @@ class _Call:
     subject: str = ""
 
 
-def find_confounders(panel: pd.DataFrame, subscriptions: pd.DataFrame, as_of: date, seed: int) -> pd.DataFrame:
+def find_confounders(
+    panel: pd.DataFrame,
+    subscriptions: pd.DataFrame,
+    as_of: date,
+    seed: int,
+    only: Collection[str] | None = None,
+) -> pd.DataFrame:
     """Verdicts and dated events of every detector on every platform that it is for.
 
     Parameters
@@ -62,12 +68,14 @@ def find_confounders(panel: pd.DataFrame, subscriptions: pd.DataFrame, as_of: da
         The day itself.
     seed : int
         Seed of the detectors.
+    only : collection of str, optional
+        Names of the detectors that are asked; all if not given.
     """
     parts: list[pd.DataFrame] = []
     for platform, roles in ROLES.items():
         rows = panel[(panel["platform"] == platform) & (panel["unit_type"] == roles.unit_type)]
         for call in _calls(platform, _metrics(rows, roles), subscriptions, as_of):
-            if len(call.rows):
+            if len(call.rows) and (only is None or call.detector in only):
                 period = None if call.detector == "list_health" else "day"
                 found = detect(call.detector, call.rows, unit="unit", period=period, seed=seed, **call.options)
                 parts.extend(_rows(found.table, found.events, platform, call))

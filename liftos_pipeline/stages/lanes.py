@@ -10,9 +10,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from datetime import date
 from functools import cache, partial
 from multiprocessing.connection import wait
+from typing import TypeVar
 
 import pandas as pd
 from threadpoolctl import threadpool_limits
@@ -24,6 +24,8 @@ Call = partial[pd.DataFrame]
 Submit = Callable[[int, Call], "Future[pd.DataFrame]"]
 """(lane, call) -> its answer to come."""
 
+Day = TypeVar("Day")
+
 MANY_DAYS = 8
 """From so many on it pays to start processes, which takes seconds."""
 AHEAD = 5
@@ -32,7 +34,7 @@ MOST_LANES = 4
 _PRELOADED = ["liftos_pipeline.stages.confounders", "liftos_pipeline.stages.certificates"]
 
 
-def answers(asked: Iterable[tuple[date, Sequence[Call]]], n_days: int) -> Iterator[tuple[date, pd.DataFrame]]:
+def answers(asked: Iterable[tuple[Day, Sequence[Call]]], n_days: int) -> Iterator[tuple[Day, pd.DataFrame]]:
     """Rows of each day in the order of the days: the answers to its calls, one below the other.
 
     Parameters
@@ -44,7 +46,7 @@ def answers(asked: Iterable[tuple[date, Sequence[Call]]], n_days: int) -> Iterat
         How many there will be.
     """
     submit = lanes_for(n_days)
-    waiting: deque[tuple[date, list[Future[pd.DataFrame]]]] = deque()
+    waiting: deque[tuple[Day, list[Future[pd.DataFrame]]]] = deque()
     for number, (day, calls) in enumerate(asked):
         lanes = [number] if len(calls) == 1 else range(len(calls))
         waiting.append((day, [submit(lane, call) for lane, call in zip(lanes, calls, strict=True)]))
@@ -65,7 +67,7 @@ def lanes_for(n_days: int) -> Submit:
     return lambda lane, call: _lane(lane % n_lanes).submit(call)
 
 
-def _joined(day: date, parts: Sequence[Future[pd.DataFrame]]) -> tuple[date, pd.DataFrame]:
+def _joined(day: Day, parts: Sequence[Future[pd.DataFrame]]) -> tuple[Day, pd.DataFrame]:
     rows = [_result(part) for part in parts]
     return day, rows[0] if len(rows) == 1 else pd.concat(rows, ignore_index=True)
 

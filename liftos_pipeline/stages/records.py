@@ -255,7 +255,7 @@ def _factors_of_day(row: Mapping[str, object]) -> tuple[ExternalFactor, ...]:
     """Values as known on an earlier day; the panel does not keep when they were released."""
     found = []
     for name, column in MACRO.items():
-        series, unit, _ = FACTORS[name]
+        series, unit = FACTORS[name]
         value = float(str(row[column])) if _is_known(row[column]) else None
         found.append(ExternalFactor(name, series, value, unit, None, None, value is None))
     return tuple(found)

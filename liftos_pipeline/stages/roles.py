@@ -15,7 +15,8 @@ class Roles:
     """Columns of ``marketing_panel`` behind the analyses of one platform.
 
     ``label`` says whose count the outcome is. ``maturity_days`` is how old a day must be before its outcome is
-    used: platforms go on adding conversions to past days. ``assigned_by`` is the kind of unit that a treatment is given
+    used: platforms go on adding conversions to past days. ``restated_days`` is for how many days a day is pulled again
+    until it is final, as in the panel's ``is_final``. ``assigned_by`` is the kind of unit that a treatment is given
     to; a list is an audience, as an ad set is.
     """
 
@@ -29,6 +30,7 @@ class Roles:
     frequency: str | None
     label: str
     maturity_days: int
+    restated_days: int
     assigned_by: Literal["campaign", "adset"]
 
 
@@ -44,6 +46,7 @@ ROLES: dict[str, Roles] = {
         "frequency",
         "effect_on_reported",
         14,
+        28,
         "campaign",
     ),
     "google_ads": Roles(
@@ -57,6 +60,7 @@ ROLES: dict[str, Roles] = {
         None,
         "effect_on_reported",
         14,
+        30,
         "campaign",
     ),
     "klaviyo": Roles(
@@ -69,6 +73,7 @@ ROLES: dict[str, Roles] = {
         None,
         None,
         "effect_on_orders",
+        3,
         3,
         "adset",
     ),

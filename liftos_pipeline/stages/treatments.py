@@ -96,7 +96,8 @@ def remember_treatments(before: pd.DataFrame, now: pd.DataFrame, as_of: date, lo
     now : DataFrame
         Of ``identify_treatments``.
     """
-    return _to_table(remember(_to_roles(before), _to_roles(now), _first_watched(as_of, look_back_days)))
+    ordered = before.sort_values("treatment_id") if len(before) else before
+    return _to_table(remember(_to_roles(ordered), _to_roles(now), _first_watched(as_of, look_back_days)))
 
 
 def _first_watched(as_of: date, look_back_days: int) -> pd.Timestamp:

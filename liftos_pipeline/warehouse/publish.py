@@ -10,6 +10,7 @@ from pathlib import Path
 from liftos_pipeline.warehouse.disk import room_on_disk
 from liftos_pipeline.warehouse.locks import file_lock
 from liftos_pipeline.warehouse.store import Warehouse
+from liftos_pipeline.warehouse.views import make_views
 
 
 def publish(warehouse: Warehouse) -> int:
@@ -21,6 +22,7 @@ def publish(warehouse: Warehouse) -> int:
         The disk is full.
     """
     with warehouse.write() as connection:
+        make_views(connection)
         connection.execute("CHECKPOINT")
     target = warehouse.public_file
     with file_lock(warehouse.folder, exclusive=True), room_on_disk(warehouse.home):

@@ -11,6 +11,8 @@ import pyarrow as pa
 
 from liftos_pipeline.errors import LiftosError
 from liftos_pipeline.schema import Table
+from liftos_pipeline.schema.results import EFFECT_ESTIMATES, EFFECT_HISTORY, TREATMENTS, TREATMENTS_REPLACED
+from liftos_pipeline.warehouse.ledger import vintage_of
 from liftos_pipeline.warehouse.store import Warehouse
 
 
@@ -86,8 +88,12 @@ def _replace(
     connection: duckdb.DuckDBPyConnection, table: Table, as_of: date, rows: pa.Table, run_id: str
 ) -> None:
     connection.execute("BEGIN")
+    if table is TREATMENTS:
+        _keep_replaced(connection, as_of, run_id)
     connection.execute(f"DELETE FROM {table.full_name} WHERE as_of = ?", [as_of])
     _insert(connection, table, rows)
+    if table is EFFECT_ESTIMATES:
+        _keep_effects(connection, as_of, run_id)
     connection.execute(
         "DELETE FROM ops.result_receipt WHERE table_name = ? AND as_of = ?", [table.full_name, as_of]
     )
@@ -96,6 +102,31 @@ def _replace(
         [table.full_name, as_of, len(rows), run_id, datetime.now(UTC).replace(tzinfo=None)],
     )
     connection.execute("COMMIT")
+
+
+def _keep_replaced(connection: duckdb.DuckDBPyConnection, as_of: date, run_id: str) -> None:
+    """Treatments of other runs stay readable: later days remembered them."""
+    connection.execute(
+        f"INSERT INTO {TREATMENTS_REPLACED.full_name} BY NAME "
+        f"SELECT * FROM {TREATMENTS.full_name} t WHERE as_of = ? AND run_id <> ? AND NOT EXISTS ("
+        f"FROM {TREATMENTS_REPLACED.full_name} r WHERE r.as_of = t.as_of AND r.run_id = t.run_id)",
+        [as_of, run_id],
+    )
+
+
+def _keep_effects(connection: duckdb.DuckDBPyConnection, as_of: date, run_id: str) -> None:
+    """The effects that a run gave stay, whatever later runs of the same day give."""
+    names = [column.name for column in EFFECT_HISTORY.columns if column in EFFECT_ESTIMATES.columns]
+    connection.execute(f"DELETE FROM {EFFECT_HISTORY.full_name} WHERE run_id = ? AND as_of = ?", [run_id, as_of])
+    connection.execute(
+        f"INSERT INTO {EFFECT_HISTORY.full_name} BY NAME SELECT {', '.join(names)}, $vintage AS vintage, "
+        f"$now AS finished_at FROM {EFFECT_ESTIMATES.full_name} WHERE as_of = $as_of ORDER BY ALL",
+        {
+            "vintage": vintage_of(connection, as_of),
+            "now": datetime.now(UTC).replace(tzinfo=None),
+            "as_of": as_of,
+        },
+    )
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, table: Table, rows: pa.Table) -> None:

@@ -119,6 +119,8 @@ class Warehouse:
                 f"version {version}",
                 "Update liftos-pipeline.",
             )
+        if version < SCHEMA_VERSION:
+            self._update(connection)
         if mode != self.source_mode:
             raise WarehouseError(
                 f"a {self.source_mode} home",

@@ -13,6 +13,9 @@ LIFTOS = Path(sys.executable).parent / "liftos"
 SCENARIO = {"LIFTOS_SCENARIO": "small_rollout", "LIFTOS_LOOK_BACK_DAYS": "120"}
 CREDENTIAL_PREFIXES = ("META_", "GOOGLE_ADS_", "KLAVIYO_", "FRED_", "LIFTOS_")
 IGNORED_COLUMNS = {"run_id", "fetched_at", "finished_at", "created_at"}
+PER_RUN = {"api_page", "effect_history", "treatments_replaced"}
+"""Tables that hold what each run did; homes that came about in other ways differ in them."""
+RESULT_SCHEMAS = ("causal", "quality")
 COMPARED_SCHEMAS = ("raw", "causal", "quality", "truth", "mart")
 
 
@@ -45,18 +48,24 @@ def start_run(home: Path, day: str) -> subprocess.Popen[str]:
     )
 
 
-def differences(left: Path, right: Path) -> dict[str, tuple[int, int]]:
-    """Rows that only one of two public databases has, by table; run ids and wall clocks aside."""
+def differences(left: Path, right: Path, as_of: str | None = None) -> dict[str, tuple[int, int]]:
+    """Rows that only one of two public databases has, by table; run ids and wall clocks aside.
+
+    With ``as_of``, only results of that day are compared.
+    """
     found = {}
     with duckdb.connect() as connection:
         connection.execute(f"ATTACH '{left / 'liftos.duckdb'}' AS l (READ_ONLY)")
         connection.execute(f"ATTACH '{right / 'liftos.duckdb'}' AS r (READ_ONLY)")
         for schema, table, columns in _tables(connection):
             names = ", ".join(name for name in columns if name not in IGNORED_COLUMNS)
+            if as_of is not None and (schema not in RESULT_SCHEMAS or "as_of" not in columns):
+                continue
+            chosen = "" if as_of is None else f"WHERE as_of = DATE '{as_of}'"
             only = [
                 connection.execute(
-                    f"SELECT count(*) FROM (SELECT {names} FROM {a}.{schema}.{table} "
-                    f"EXCEPT ALL SELECT {names} FROM {b}.{schema}.{table})"
+                    f"SELECT count(*) FROM (SELECT {names} FROM {a}.{schema}.{table} {chosen} "
+                    f"EXCEPT ALL SELECT {names} FROM {b}.{schema}.{table} {chosen})"
                 ).fetchall()[0][0]
                 for a, b in (("l", "r"), ("r", "l"))
             ]
@@ -71,4 +80,4 @@ def _tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, list[
         "WHERE database_name = 'l' AND table_name IN (SELECT table_name FROM duckdb_tables() WHERE database_name = 'l') "
         "GROUP BY ALL ORDER BY ALL"
     ).fetchall()
-    return [row for row in rows if row[0] in COMPARED_SCHEMAS and row[1] != "api_page"]
+    return [row for row in rows if row[0] in COMPARED_SCHEMAS and row[1] not in PER_RUN]

@@ -43,6 +43,7 @@ def test_doctor_names_what_is_there(quiet_home: Path) -> None:
     assert done.returncode == 0
     assert f'"newest_as_of": "{LAST}"' in done.stdout
     assert '"source_mode": "simulated"' in done.stdout
+    assert '"late_releases": []' in done.stdout
 
 
 @dg.op

@@ -16,6 +16,8 @@ from tests.pipeline.homes import liftos
         (("run", "--date", "2999-01-01"), {}, 2, "expected a day from 2026-01-01 to"),
         (("run", "--date", "2025-12-31"), {}, 2, "expected a day from 2026-01-01 to"),
         (("run", "--date", "yesterday"), {}, 2, "expected a date as YYYY-MM-DD; found 'yesterday'"),
+        (("run", "--as-of", "2026-05-01"), {}, 3, "expected a home that was filled"),
+        (("run", "--as-of", "2026-05-01", "--date", "2026-05-01"), {}, 2, "expected --as-of alone"),
         (("run", "--from", "2026-05-01"), {}, 2, "expected --from and --to together"),
         (("run", "--from", "2026-05-02", "--to", "2026-05-01"), {}, 2, "a first day that is not after the last"),
         (

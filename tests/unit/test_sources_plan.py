@@ -49,6 +49,17 @@ def test_a_later_pull_repeats_the_restatement_window() -> None:
     assert pulls == [Pull(end_of(following), following - timedelta(days=27), following)]
 
 
+@pytest.mark.parametrize("is_live", [False, True])
+@pytest.mark.parametrize("gap", [1, 2, 20, 40])
+def test_after_a_gap_the_days_that_were_still_open_are_pulled_again(gap: int, is_live: bool) -> None:
+    """Meta leaves a day alone after 27 more; one that was open when the runs stopped would never be final."""
+    seen = {DAY - timedelta(days=n): [end_of(DAY)] for n in range(LOOK_BACK)}
+    following = DAY + timedelta(days=gap)
+    clock = end_of(following) + timedelta(hours=6)
+    pulls = plan_pulls(INSIGHTS, [following], seen, FIRST_DAY, LOOK_BACK, clock if is_live else None)
+    assert [(pull.start, pull.end) for pull in pulls] == [(DAY - timedelta(days=26), following)]
+
+
 def test_nothing_before_the_worlds_first_day_is_asked_for() -> None:
     pulls = plan_pulls(INSIGHTS, [date(2026, 1, 10)], {}, FIRST_DAY, LOOK_BACK, None)
     assert pulls[0].start == FIRST_DAY

@@ -13,7 +13,6 @@ import pytest
 from liftos_pipeline.stages.analysis import COVARIATES, analyses, covariates, to_panel
 from liftos_pipeline.stages.attribution import attribute
 from liftos_pipeline.stages.effects import METHODS, PRIMARY_METHOD, estimate_effects
-from liftos_pipeline.stages.factors import FACTORS, external_factors
 from liftos_pipeline.stages.gates import gate_rows
 from liftos_pipeline.stages.propensity import propensity_scores
 from liftos_pipeline.stages.roles import MACRO
@@ -267,34 +266,15 @@ def test_attribution_has_a_reason_instead_of_a_number() -> None:
     assert attribute(rows.iloc[:0], effects)["treated_units"].tolist() == [0, 0, 0, 0]
 
 
-@pytest.mark.parametrize(("factor", "days"), [("umcsent", 100), ("nominal_gdp_growth", 225), ("log_vix", 8)])
-def test_a_factor_is_stale_when_its_release_is_overdue_or_its_value_unknown(factor: str, days: int) -> None:
-    for age, value, is_stale in ((days, 3.0, False), (days + 1, 3.0, True), (1, None, True)):
-        observed = AS_OF - timedelta(days=age)
-        known = pd.DataFrame({"factor": [factor], "value": [value], "series_id": "X", "unit": "index"})
-        known["observation_date"], known["realtime_start"] = pd.Timestamp(observed), pd.Timestamp(AS_OF)
-        rows = external_factors(known, AS_OF).set_index("factor")
-        found = rows.loc[factor]
-        assert (found["is_stale"], found["observation_date"], found["realtime_start"]) == (
-            is_stale,
-            observed,
-            AS_OF,
-        )
-        others = rows.drop(index=factor)
-        assert others["is_stale"].all()
-        assert others["value"].isna().all()
-    assert set(FACTORS) == set(MACRO)
-
-
 def test_gates_keep_what_the_rule_saw() -> None:
     rows = many(0.0)
-    (gate,) = gate_rows(scored(rows, [0.3] * 89 + [0.4]), pd.DataFrame(), 20.0).to_dict("records")
+    (gate,) = gate_rows(scored(rows, [0.3] * 89 + [0.4]), pd.DataFrame(), pd.DataFrame(), 20.0).to_dict("records")
     assert (gate["gate"], gate["subject"], gate["passed"]) == ("overlap", "meta.creative_change", True)
     worst = json.loads(gate["offenders"])[0]
     assert worst == {"unit_id": "unit_089", "window_start": str(WINDOW), "propensity": 0.4}
-    (refused,) = gate_rows(scored(rows, 0.3), pd.DataFrame(), 61.0).to_dict("records")
+    (refused,) = gate_rows(scored(rows, 0.3), pd.DataFrame(), pd.DataFrame(), 61.0).to_dict("records")
     assert refused["passed"] is False
-    assert gate_rows(propensity_scores(rows.iloc[:0], seed=1), pd.DataFrame(), 20.0).empty
+    assert gate_rows(propensity_scores(rows.iloc[:0], seed=1), pd.DataFrame(), pd.DataFrame(), 20.0).empty
 
 
 def test_the_setting_of_effective_controls_decides_the_refusal() -> None:

@@ -26,6 +26,7 @@ def warehouse(tmp_path: Path) -> Warehouse:
 
 def factors(run_id: str, **values: float) -> pd.DataFrame:
     fixed = {"series_id": "S", "unit": "percent", "observation_date": None, "realtime_start": None}
+    fixed |= {"expected_on": None, "overdue_after": None}
     provenance = {"run_id": run_id, "code_version": "1", "seed": 0, "source_mode": "simulated"}
     rows = {"factor": list(values), "value": list(values.values())}
     return pd.DataFrame({**rows, **fixed, "is_stale": False, **provenance})

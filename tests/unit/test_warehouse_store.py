@@ -55,6 +55,25 @@ def test_newer_warehouse_is_refused_and_left_alone(tmp_path: Path) -> None:
     assert warehouse.working_file.read_bytes() == before
 
 
+def test_an_older_warehouse_gets_what_it_lacks_and_keeps_its_rows(tmp_path: Path) -> None:
+    warehouse = created(tmp_path)
+    with warehouse.write() as connection:
+        connection.execute("DROP TABLE causal.effect_history")
+        connection.execute("ALTER TABLE causal.external_factors DROP COLUMN overdue_after")
+        connection.execute(
+            "INSERT INTO causal.external_factors BY NAME SELECT DATE '2026-02-01' AS as_of, 'unrate' AS factor, "
+            "'UNRATE' AS series_id, 'percent' AS unit, false AS is_stale, 'r' AS run_id, '0' AS code_version, 0 AS seed, "
+            "'simulated' AS source_mode"
+        )
+        connection.execute("UPDATE ops.home SET schema_version = 1")
+    with Warehouse(tmp_path, "simulated").read() as connection:
+        assert connection.execute("SELECT factor, overdue_after FROM causal.external_factors").fetchall() == [
+            ("unrate", None)
+        ]
+        assert connection.execute("SELECT count(*) FROM causal.effect_history").fetchall() == [(0,)]
+        assert connection.execute("SELECT schema_version FROM ops.home").fetchall() == [(SCHEMA_VERSION,)]
+
+
 @pytest.mark.parametrize(("first", "second"), [("simulated", "live"), ("live", "simulated")])
 def test_home_of_the_other_mode_is_refused(tmp_path: Path, first: str, second: str) -> None:
     created(tmp_path, first)

@@ -1,4 +1,4 @@
-{{ config(materialized='table_macro', parameters=['as_of_day']) }}
+{{ config(materialized='table_macro', parameters=['as_of_day', 'known_until := null']) }}
 -- The same for streams that are read as a whole: entities, memberships, FRED series.
 with streams as (
     select source, stream, account_id, min(first_seen) as first_seen
@@ -11,7 +11,8 @@ select
     stream,
     account_id,
     case
-        when first_seen < {{ knowledge_end('as_of_day') }} then {{ knowledge_end('as_of_day') }}
+        when first_seen < {{ read_at('as_of_day') }} then {{ read_at('as_of_day') }}
         else first_seen + interval 1 microsecond
     end as known_at
 from streams
+where first_seen < {{ replay_end() }}

@@ -1,9 +1,9 @@
-{{ config(materialized='table_macro', parameters=['as_of_day', 'look_back']) }}
+{{ config(materialized='table_macro', parameters=['as_of_day', 'look_back', 'known_until := null']) }}
 -- What happened per list and day, and per account and day: mail, unsubscribes, orders net of refunds.
 with events as (
     select e.*, v.vintage
     from {{ ref('stg_klaviyo__events') }} as e
-    join {{ ref('int_days__visible') }}(as_of_day, look_back) as v
+    join {{ ref('int_days__visible') }}(as_of_day, look_back, known_until := known_until) as v
         on
             v.source = 'klaviyo' and v.stream = 'events'
             and v.account_id = e.account_id and v.date_day = e.date_day
@@ -13,7 +13,7 @@ with events as (
 messages as (
     select c.account_id, c.message_id, any_value(c.list_id) as list_id
     from {{ ref('stg_klaviyo__campaigns') }} as c
-    join {{ ref('int_accounts__visible') }}(as_of_day) as v
+    join {{ ref('int_accounts__visible') }}(as_of_day, known_until := known_until) as v
         on v.source = 'klaviyo' and v.stream = 'campaigns' and v.account_id = c.account_id
     where {{ stands('c', 'v.known_at') }}
     group by all
@@ -28,7 +28,7 @@ placed as (
         e.numeric_value
     from events as e
     left join messages as s on s.account_id = e.account_id and s.message_id = e.message_id
-    left join {{ ref('int_list_members__as_of') }}(as_of_day) as m
+    left join {{ ref('int_list_members__as_of') }}(as_of_day, known_until := known_until) as m
         on m.account_id = e.account_id and m.profile_id = e.profile_id
 ),
 

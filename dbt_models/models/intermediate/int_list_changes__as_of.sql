@@ -1,4 +1,4 @@
-{{ config(materialized='table_macro', parameters=['as_of_day']) }}
+{{ config(materialized='table_macro', parameters=['as_of_day', 'known_until := null']) }}
 -- Changes of Klaviyo lists, read off the campaign schedule, which has no change log. Volume: the gap to the send
 -- before shrinks to three quarters or grows by a third, and the next gap confirms it. Targeting: other audiences are
 -- left out than at the send before. Creative: another template.
@@ -11,7 +11,7 @@ with sends as (
         c.template_id,
         c.observed_from
     from {{ ref('stg_klaviyo__campaigns') }} as c
-    join {{ ref('int_accounts__visible') }}(as_of_day) as v
+    join {{ ref('int_accounts__visible') }}(as_of_day, known_until := known_until) as v
         on v.source = 'klaviyo' and v.stream = 'campaigns' and v.account_id = c.account_id
     where
         {{ stands('c', 'v.known_at') }}

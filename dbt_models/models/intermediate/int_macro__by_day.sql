@@ -1,4 +1,4 @@
-{{ config(materialized='table_macro', parameters=['as_of_day', 'look_back']) }}
+{{ config(materialized='table_macro', parameters=['as_of_day', 'look_back', 'known_until := null']) }}
 -- Macro factors as they were known at the start of each day of the look-back window and of the day after it: the
 -- newest observation of the vintage then valid. Growth and inflation compare observations of one vintage.
 with days as (
@@ -8,11 +8,9 @@ with days as (
 ),
 
 published as (
-    select o.series_id, o.observation_date, o.realtime_start, o.realtime_end, o.value
-    from {{ ref('stg_fred__observations') }} as o
-    join {{ ref('int_accounts__visible') }}(as_of_day) as v
-        on v.source = 'fred' and v.account_id = o.series_id
-    where {{ stands('o', 'v.known_at') }} and o.value is not null
+    select series_id, observation_date, known_from as realtime_start, known_to as realtime_end, value
+    from {{ ref('int_macro__vintages') }}(as_of_day, known_until := known_until)
+    where value is not null
 ),
 
 known as (

@@ -1,11 +1,11 @@
-{{ config(materialized='table_macro', parameters=['as_of_day']) }}
+{{ config(materialized='table_macro', parameters=['as_of_day', 'known_until := null']) }}
 -- Declared experiments, one row per platform, experiment and arm, as they were known at the end of one day. Units carry
 -- the account under which the platform lists their campaign; an experiment of several accounts is one. What is planned
 -- only is left out.
 with meta_cells as (
     select s.*
     from {{ ref('stg_meta__ad_studies') }} as s
-    join {{ ref('int_accounts__visible') }}(as_of_day) as v
+    join {{ ref('int_accounts__visible') }}(as_of_day, known_until := known_until) as v
         on v.source = 'meta' and v.stream = 'ad_studies' and v.account_id = s.account_id
     where {{ stands('s', 'v.known_at') }}
 ),
@@ -70,7 +70,7 @@ google_arms as (
     from {{ ref('stg_google_ads__experiments') }} as e
     join {{ ref('stg_google_ads__experiment_arms') }} as a
         on a.account_id = e.account_id and a.experiment_id = e.experiment_id
-    join {{ ref('int_accounts__visible') }}(as_of_day) as v
+    join {{ ref('int_accounts__visible') }}(as_of_day, known_until := known_until) as v
         on v.source = 'google_ads' and v.stream = 'experiments' and v.account_id = e.account_id
     where
         {{ stands('e', 'v.known_at') }} and {{ stands('a', 'v.known_at') }}

@@ -1,9 +1,9 @@
-{{ config(materialized='table_macro', parameters=['as_of_day', 'look_back']) }}
--- The panel: every unit on every day of the look-back window, as it was known at the end of the as-of day. A metric is
--- 0 only where a receipt says that the day was pulled; otherwise it is NULL.
+{{ config(materialized='table_macro', parameters=['as_of_day', 'look_back', 'known_until := null']) }}
+-- The panel: every unit on every day of the look-back window, as it was known at the end of the as-of day, or,
+-- in a replay, at `known_until` if that was before. A metric is 0 only where a receipt says that the day was pulled; otherwise it is NULL.
 with days as (
     select source as platform, account_id, date_day, known_at, vintage, stream = 'insights_geo_daily' as is_geo
-    from {{ ref('int_days__visible') }}(as_of_day, look_back)
+    from {{ ref('int_days__visible') }}(as_of_day, look_back, known_until := known_until)
     where
         (source = 'meta' and stream in ('insights_daily', 'insights_geo_daily'))
         or (source = 'google_ads' and stream = 'daily')
@@ -28,13 +28,13 @@ regions as (
 
 mail as (
     select *, 'klaviyo:' || account_id || ':' || entity_id as unit_id
-    from {{ ref('int_email_days__as_of') }}(as_of_day, look_back)
+    from {{ ref('int_email_days__as_of') }}(as_of_day, look_back, known_until := known_until)
 ),
 
 lists as (
     select l.account_id, l.list_id
     from {{ ref('stg_klaviyo__lists') }} as l
-    join {{ ref('int_accounts__visible') }}(as_of_day) as v
+    join {{ ref('int_accounts__visible') }}(as_of_day, known_until := known_until) as v
         on v.source = 'klaviyo' and v.stream = 'lists' and v.account_id = l.account_id
     where {{ stands('l', 'v.known_at') }}
 ),
@@ -70,7 +70,7 @@ quality as (
         sum(k.historical_quality_score::bigint * k.impressions)
         / nullif(sum(k.impressions), 0)::double as quality_score
     from {{ ref('stg_google_ads__keyword_quality_daily') }} as k
-    join {{ ref('int_days__visible') }}(as_of_day, look_back) as v
+    join {{ ref('int_days__visible') }}(as_of_day, look_back, known_until := known_until) as v
         on
             v.source = 'google_ads' and v.stream = 'keyword_quality_daily'
             and v.account_id = k.account_id and v.date_day = k.date_day
@@ -85,16 +85,14 @@ changes as (
         count_if(treatment_type = 'budget_change') as n_budget_changes,
         count_if(treatment_type = 'targeting_change') as n_targeting_changes,
         count_if(treatment_type = 'creative_change') as n_creative_changes
-    from {{ ref('int_changes__as_of') }}(as_of_day)
+    from {{ ref('int_changes__as_of') }}(as_of_day, known_until := known_until)
     group by all
 ),
 
 budget_changes as (
     select unit_id, changed_on, max(old_budget) as old_budget, max(new_budget) as new_budget
-    from {{ ref('int_ad_changes__unioned') }}
-    where
-        treatment_type = 'budget_change' and observed_from < {{ knowledge_end('as_of_day') }}
-        and observed_to >= {{ knowledge_end('as_of_day') }}
+    from {{ ref('int_ad_changes__as_of') }}(as_of_day, known_until := known_until)
+    where treatment_type = 'budget_change'
     group by all
 ),
 
@@ -116,7 +114,7 @@ standing_budgets as (
         'meta:' || c.account_id || ':' || c.campaign_id as unit_id,
         c.daily_budget
     from {{ ref('stg_meta__campaigns') }} as c
-    join {{ ref('int_accounts__visible') }}(as_of_day) as v
+    join {{ ref('int_accounts__visible') }}(as_of_day, known_until := known_until) as v
         on v.source = 'meta' and v.stream = 'campaigns' and v.account_id = c.account_id
     where {{ stands('c', 'v.known_at') }}
     union all
@@ -126,7 +124,7 @@ standing_budgets as (
     from {{ ref('stg_google_ads__campaigns') }} as c
     join {{ ref('stg_google_ads__campaign_budgets') }} as b
         on b.account_id = c.account_id and b.budget_id = c.budget_id
-    join {{ ref('int_accounts__visible') }}(as_of_day) as v
+    join {{ ref('int_accounts__visible') }}(as_of_day, known_until := known_until) as v
         on v.source = 'google_ads' and v.stream = 'campaigns' and v.account_id = c.account_id
     where {{ stands('c', 'v.known_at') }} and {{ stands('b', 'v.known_at') }}
 ),
@@ -139,13 +137,13 @@ macro as (
         max(value) filter (where factor = 'inflation') as cpi_yoy_asof,
         max(value) filter (where factor = 'nominal_gdp_growth') as gdp_growth_asof,
         max(value) filter (where factor = 'log_vix') as log_vix_asof
-    from {{ ref('int_macro__by_day') }}(as_of_day, look_back)
+    from {{ ref('int_macro__by_day') }}(as_of_day, look_back, known_until := known_until)
     group by all
 ),
 
 change_logs as (
     select source as platform, account_id, date_day
-    from {{ ref('int_days__visible') }}(as_of_day, look_back)
+    from {{ ref('int_days__visible') }}(as_of_day, look_back, known_until := known_until)
     where (source = 'meta' and stream = 'activities') or (source = 'google_ads' and stream = 'change_events')
 ),
 
