@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _SECRETS = ("access_token", "api_key", "appsecret_proof")
 _UNIT = float(2**64)
 _SOCKET = "werkzeug.socket"
-_POLL, _POLLS = re.compile(r"/v26\.0/\d+"), 20
+_POLL, _POLLS = re.compile(r"/v26\.0/\d+"), 100
 """Questions after a job are rare: they get so many times more faults."""
 _RESET = struct.pack("ii", 1, 0)
 

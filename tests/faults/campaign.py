@@ -100,7 +100,9 @@ class Schedule:
         order = [stream for stream, tasks in queues.items() for _ in tasks]
         rng.shuffle(order)
         tasks = tuple(queues[stream].popleft() for stream in order)
-        return cls(seed, n_days, rng.choice(WORLD_SEEDS), rng.uniform(*RATES) * N_DAYS / n_days, kills, tasks)
+        return cls(
+            seed, n_days, rng.choice(WORLD_SEEDS), rng.uniform(*RATES) * (N_DAYS / n_days) ** 0.5, kills, tasks
+        )
 
 
 def _kill(rng: Random, n_days: int) -> Kill:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -225,3 +226,17 @@ def test_days_of_a_changed_zone_are_that_zone_s() -> None:
     shifted = {row["event_id"]: (row["occurred_at"], row["date_day"]) for row in rows}
     assert any(day != at.date() for at, day in shifted.values())
     assert all(isinstance(at, datetime) for at, _ in shifted.values())
+
+
+def test_another_server_is_never_asked() -> None:
+    hosts = set()
+
+    def watched(environ: dict, start_response: Callable) -> object:
+        hosts.add(environ["HTTP_HOST"])
+        return plan.around(APP)(environ, start_response)
+
+    plan = plan_of("foreign_link")
+    with pytest.raises(PlatformError, match=r"page 0 of meta\.campaigns"):
+        fetch("meta", "campaigns", watched)
+    assert plan.injected["foreign_link"] == 1
+    assert hosts == {"platforms.local"}
