@@ -182,8 +182,10 @@ CREDENTIALS = (
 )
 VERSIONS = (Injection("version_gone", "standing", "an interface version that has ended", _version_gone, _RUNS),)
 JOBS = (
-    Injection("too_much_data", "passing", "a span that Meta finds too large", _too_much_data, _RUNS),
-    Injection("job_failed", "passing", "an insights job that fails or is skipped", _job_failed, _RUNS),
-    Injection("job_stuck", "passing", "an insights job that does not get on", _job_stuck, _PASSING),
+    Injection("too_much_data", "passing", "a span that Meta finds too large", _too_much_data, _RUNS, is_rare=True),
+    Injection(
+        "job_failed", "passing", "an insights job that fails or is skipped", _job_failed, _RUNS, is_rare=True
+    ),
+    Injection("job_stuck", "passing", "an insights job that does not get on", _job_stuck, _PASSING, is_rare=True),
 )
 SECRETS = (Injection("echo", "passing", "an error that repeats the credentials", _echo, _PASSING),)

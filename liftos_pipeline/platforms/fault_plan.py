@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _SECRETS = ("access_token", "api_key", "appsecret_proof")
 _UNIT = float(2**64)
 _SOCKET = "werkzeug.socket"
+_RARE_FIRST = 0.5
 _POLL, _POLLS = re.compile(r"/v26\.0/\d+"), 100
 """Questions after a job are rare: they get so many times more faults."""
 _RESET = struct.pack("ii", 1, 0)
@@ -108,7 +109,10 @@ class FaultPlan:
 
     def _answer(self, exchange: Exchange, key: str, rng: Random) -> Answer | None:
         """The first fault of the request's own order that its answer can have, unless it has healed."""
-        for injection in rng.sample(self._injections, len(self._injections)):
+        order = rng.sample(self._injections, len(self._injections))
+        if rng.random() < _RARE_FIRST:
+            order.sort(key=lambda injection: not injection.is_rare)
+        for injection in order:
             fate = Random(f"{key}{injection.name}")
             asks = fate.randint(*injection.asks)
             answer = injection.change(exchange, fate)

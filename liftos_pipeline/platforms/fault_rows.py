@@ -284,7 +284,7 @@ def _time_zone(exchange: Exchange, rng: Random) -> Answer | None:
 
 PAGES = (
     Injection("empty_page", "harmless", "an empty page in the middle", _empty_page),
-    Injection("without_cursors", "harmless", "a next page without cursors", _without_cursors),
+    Injection("without_cursors", "harmless", "a next page without cursors", _without_cursors, is_rare=True),
     Injection("loop", "standing", "pages that lead back", _loop, _RUNS),
     Injection("foreign_link", "standing", "a next page on another server", _foreign, _RUNS),
 )
@@ -302,12 +302,16 @@ RESTATEMENTS = (
 )
 LOSSES = (Injection("vanished_row", "content", "a row is gone", _in_rows(_vanished)),)
 EMPTINESS = (Injection("emptied", "content", "no rows at all", _in_rows(_emptied)),)
-CURRENCIES = (Injection("other_currency", "content", "another currency", _currency),)
-TIME_ZONES = (Injection("other_time_zone", "content", "another time zone", _time_zone),)
+CURRENCIES = (Injection("other_currency", "content", "another currency", _currency, is_rare=True),)
+TIME_ZONES = (Injection("other_time_zone", "content", "another time zone", _time_zone, is_rare=True),)
 NUMBERS = (Injection("impossible_number", "content", "a negative or infinite amount", _in_rows(_impossible)),)
-EVENTS = (Injection("event_ahead", "harmless", "an event dated far ahead", _in_rows(_ahead)),)
+EVENTS = (Injection("event_ahead", "harmless", "an event dated far ahead", _in_rows(_ahead), is_rare=True),)
 SERIES = (
     Injection("other_series", "standing", "values of another series", _in_rows(_other_series), _RUNS),
     Injection("shrunk_series", "content", "half of the series is gone", _in_rows(_shrunk)),
 )
-PEOPLE = (Injection("merged_profile", "content", "events that belong to another profile", _in_rows(_merged)),)
+PEOPLE = (
+    Injection(
+        "merged_profile", "content", "events that belong to another profile", _in_rows(_merged), is_rare=True
+    ),
+)

@@ -77,7 +77,8 @@ class Injection:
 
     ``kind``: ``passing`` heals while the client tries again; ``standing`` ends the run and heals when new runs ask;
     ``harmless`` changes no row; ``content`` is taken for the truth until its day is pulled again. ``asks``: bounds of
-    the number of times that it is given. ``change`` gives None where the answer cannot have the fault.
+    the number of times that it is given. ``change`` gives None where the answer cannot have the fault. ``is_rare``: few
+    answers can have it; it is the first choice for half of those.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Injection:
     meaning: str
     change: Callable[[Exchange, Random], Answer | None]
     asks: tuple[int, int] = (1, 1)
+    is_rare: bool = False
 
 
 def platform_of(path: str) -> str | None:
