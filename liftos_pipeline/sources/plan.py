@@ -108,7 +108,7 @@ def _days_again(stream: Stream, step: date, clocks: Mapping[date, Sequence[datet
     if stream.weekly_days is None:
         return stream.restatement_days
     left = step - timedelta(days=stream.restatement_days + 6)
-    known = [clock for clock in clocks.get(left, ()) if clock <= at]
+    known = [clock for clock in clocks.get(left, ()) if clock < at]
     is_due = bool(known) and max(known) <= at - _ALMOST_A_WEEK
     return stream.weekly_days if is_due else stream.restatement_days
 

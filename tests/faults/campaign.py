@@ -54,6 +54,8 @@ KILLS = (1, 4)
 LAST_REQUEST, LAST_LOAD, LATEST_KILL_S = 2500, 60, 0.12
 PAGE_ROWS = 40
 MACRO_LEAD_DAYS = 200
+A_WEEK_AND_A_DAY = 8
+"""Days that are not pulled every day are pulled again within a week."""
 JOURNAL, RESULT = "journal.jsonl", "result.json"
 SIGKILLED = 128 + signal.SIGKILL
 
@@ -218,8 +220,8 @@ def faults(folder: Path) -> list[dict]:
 
 
 def pull_again(folder: Path, schedule: Schedule) -> None:
-    """What a fault made the platform say wrongly is pulled once more at its own clock, and the clock after it: that
-    one's receipt counts what it changed."""
+    """What a fault made the platform say wrongly is pulled once more at its own clock and at those of the week after it:
+    the receipt of the next pull of these days counts what it changed."""
     given, entries = faults(folder), journal(folder)
     starts = [(entry["n_faults"], entry["task"]) for entry in entries if entry["state"] == "started"]
     wanted: dict[tuple[str, str], set[date]] = {}
@@ -228,7 +230,7 @@ def pull_again(folder: Path, schedule: Schedule) -> None:
             continue
         task = schedule.tasks[next(task for n_faults, task in reversed(starts) if n_faults <= number)]
         as_of = (datetime.fromisoformat(fault["clock"]) - timedelta(microseconds=1)).date()
-        later = {as_of, as_of + timedelta(days=1)} & {
+        later = {as_of + timedelta(days=ahead) for ahead in range(A_WEEK_AND_A_DAY)} & {
             FIRST + timedelta(days=day) for day in range(schedule.n_days)
         }
         wanted.setdefault((task.source, task.stream), set()).update(later)

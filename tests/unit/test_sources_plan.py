@@ -79,10 +79,22 @@ def test_once_a_week_more_days_are_pulled_again(stream: Stream, daily: int, week
     assert {after - before for before, after in itertools.pairwise(long)} == {7} and len(long) >= 3
 
 
+def test_a_week_pulled_again_at_its_clock_is_asked_as_the_first_time() -> None:
+    seen: dict[date, list[datetime]] = defaultdict(list)
+    asked = {}
+    days = [DAY + timedelta(days=offset) for offset in range(15)]
+    for day in days:
+        (asked[day],) = plan_pulls(EVENTS, [day], seen, FIRST_DAY, LOOK_BACK, None)
+        said([asked[day]], seen)
+    assert [plan_pulls(EVENTS, [day], seen, FIRST_DAY, LOOK_BACK, None) for day in days[1:]] == [
+        [asked[day]] for day in days[1:]
+    ]
+
+
 def test_a_live_home_that_rested_catches_up_with_its_week() -> None:
     now = datetime(2026, 6, 1, 6, 30)
     newest = date(2026, 5, 31)
-    for days_ago, length in ((6, 30), (7, 90)):
+    for days_ago, length in ((6, 35), (7, 90)):  # 35: the days that were open six days ago
         clock = now - timedelta(days=days_ago, minutes=20)
         seen = {newest - timedelta(days=n): [clock] for n in range(days_ago, LOOK_BACK)}
         (pull,) = plan_pulls(DAILY, [newest], seen, date(1970, 1, 1), LOOK_BACK, now)
