@@ -14,7 +14,7 @@ from pathlib import Path
 
 from liftos_pipeline.errors import LiftosError
 from liftos_pipeline.ingest import Home
-from liftos_pipeline.sources.erase import Mentions, people_in, profile_hash
+from liftos_pipeline.sources.erase import Mentions, people_in, profile_hash, without_profiles
 from liftos_pipeline.sources.redact import Redactor
 from liftos_pipeline.warehouse.archive import bodies_where, drop_bodies, keep_body
 from liftos_pipeline.warehouse.compact import compact
@@ -64,11 +64,15 @@ def forget_person(home: Home, profile: str, requester: str | None = None) -> For
         raise LiftosError(
             "a requester's text without the person", "their id or address in it", "It is kept: reword it."
         )
-    old = [sha256 for sha256, _ in bodies_where(archive, mentions.are_in)] if ids else []
-    if not old and not is_in_tables(warehouse, ids):
-        _complete_or_refuse(home, known)
-        return Forgotten(None, tuple(sorted(known.values())), {}, 0, tuple(_elsewhere(home, mentions)))
+    is_here = is_in_tables(warehouse, ids) or _is_on_pages(archive, ids)
+    if not is_here and not erased_profiles(warehouse) & set(known.values()):
+        _complete_or_refuse(home)
+        return Forgotten(None, (), {}, 0, ())
     bodies = _new_bodies(archive, mentions)
+    if not is_here and not bodies:
+        if unfinished(warehouse):
+            _rewrite_files(home, [])
+        return Forgotten(None, tuple(sorted(known.values())), {}, 0, tuple(_elsewhere(home, mentions)))
     request = ErasureRequest(known, hashes, lambda text: mentions.taken_out_of(text.encode()).decode(), requester)
     erased_at, rows = erase_rows(warehouse, request, bodies)
     _rewrite_files(home, list(bodies))
@@ -95,16 +99,23 @@ def _person(home: Home, profile: str) -> tuple[frozenset[str], frozenset[str]]:
     return ids, hashes
 
 
-def _complete_or_refuse(home: Home, known: dict[str, str]) -> None:
-    """Nobody is left: complete what was broken off, or accept that this was done before, or refuse."""
-    if unfinished(home.warehouse):
-        _rewrite_files(home, [])
-    elif not erased_profiles(home.warehouse) & set(known.values()):
+def _is_on_pages(archive: Path, ids: frozenset[str]) -> bool:
+    """Whether a page has one of them as a person: a word of the format could be taken for an id."""
+    if not ids:
+        return False
+    pages = bodies_where(archive, Mentions(ids, ()).are_in)
+    return any(without_profiles(body, ids.__contains__) is not body for _, body in pages)
+
+
+def _complete_or_refuse(home: Home) -> None:
+    """Nobody like that is known. An address is not, once it was erased: then the files may have to be completed."""
+    if not unfinished(home.warehouse):
         raise LiftosError(
             "a Klaviyo profile of this home, by its id or its address",
             "nobody like that in its tables or pages",
             "Take profile_id from raw.klaviyo_profiles. An address that was erased before is no longer known.",
         )
+    _rewrite_files(home, [])
 
 
 def _new_bodies(archive: Path, mentions: Mentions) -> dict[str, NewBody]:
@@ -119,6 +130,7 @@ def _new_bodies(archive: Path, mentions: Mentions) -> dict[str, NewBody]:
 def _rewrite_files(home: Home, old: list[str]) -> None:
     drop_bodies(home.warehouse.archive_file, old)
     compact(home.warehouse)
+    publish(home.warehouse)
     finish(home.warehouse)
     publish(home.warehouse)
 

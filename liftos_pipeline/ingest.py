@@ -270,9 +270,7 @@ def _fetch(home: Home, connection: Connection, stream: Stream, account: str, pul
         raise
 
 
-def connect(
-    home: Home, source: Source, observed_at: datetime, erased: frozenset[str] = frozenset()
-) -> Connection:
+def connect(home: Home, source: Source, observed_at: datetime, erased: frozenset[str] = frozenset()) -> Connection:
     """Connection to one platform; in a simulated home it answers as of ``observed_at``. ``erased``: people to leave out."""
     clock = observed_at.replace(tzinfo=UTC) if home.is_simulated else None
     opened = source.connect(
