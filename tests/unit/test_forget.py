@@ -258,6 +258,7 @@ def test_other_mentions_are_cleared_by_whole_words_and_in_cursors() -> None:
     assert mentions.taken_out_of(body) == (
         b'{"links":{"self":"https://a/profiles/erased/","next":"https://a/?page%5Bcursor%5D=erased"}}'
     )
+    assert mentions.are_in(b'"next":"https://a/?page[cursor]=' + cursor.rstrip("=").encode() + b'"')
     other = base64.urlsafe_b64encode(b"next::id::P12").decode()
     same = f'{{"next":"?page[cursor]={other}","a":"P12","b":"XP1"}}'.encode()
     assert not mentions.are_in(same)
