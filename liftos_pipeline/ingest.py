@@ -29,6 +29,7 @@ from liftos_pipeline.sources.plan import Pull, end_of, lost_days, next_part, pla
 from liftos_pipeline.sources.stream import Connection, Source, Stream
 from liftos_pipeline.warehouse import Warehouse
 from liftos_pipeline.warehouse.archive import keep_bodies
+from liftos_pipeline.warehouse.erasure import erased_profiles
 from liftos_pipeline.warehouse.load import LoadSummary, load_windows
 from liftos_pipeline.warehouse.pages import keep_failed
 from liftos_pipeline.warehouse.receipts import most_rows_a_day, receipts, record_gaps
@@ -172,13 +173,14 @@ def _run(
 ) -> PullSummary:
     """Pull in order, load beside it. An account that fails is given up; the others are pulled all the same."""
     rows_a_day = most_rows_a_day(home.warehouse, source.name, stream.name) if stream.mode == "window" else {}
+    erased = erased_profiles(home.warehouse) if source.name == "klaviyo" else frozenset()
     failed: dict[str, LiftosError] = {}
     effort = Effort()
     n_windows = 0
     deferred_until: datetime | None = None
     with _Loads(home, run_id) as loads:
         for observed_at, group in itertools.groupby(tasks, key=lambda task: task[0].observed_at):
-            connection = connect(home, source, observed_at)
+            connection = connect(home, source, observed_at, erased)
             try:
                 for pull, account in group:
                     while pull.start <= pull.end and account not in failed:
@@ -268,11 +270,12 @@ def _fetch(home: Home, connection: Connection, stream: Stream, account: str, pul
         raise
 
 
-def connect(home: Home, source: Source, observed_at: datetime) -> Connection:
-    """Connection to one platform; in a simulated home it answers as of ``observed_at``."""
+def connect(home: Home, source: Source, observed_at: datetime, erased: frozenset[str] = frozenset()) -> Connection:
+    """Connection to one platform; in a simulated home it answers as of ``observed_at``. ``erased``: people to leave out."""
     clock = observed_at.replace(tzinfo=UTC) if home.is_simulated else None
     opened = source.connect(
         home.settings, clock=clock, transport=home.transport, hash_key=home.hash_key, sleep=home.sleep
     )
+    opened.client.redactor.leave_out(erased)
     opened.keep = partial(keep_bodies, home.warehouse.archive_file)
     return opened

@@ -40,10 +40,12 @@ ALLOWED: dict[str, set[str]] = {
     },
     "run": {"settings", "errors", "ingest", "definitions", "warehouse"},
     "explain": {"settings", "stages", "warehouse"},
+    "forget": {"ingest", "sources", "warehouse", "errors"},
     "cli": {
         "settings",
         "errors",
         "run",
+        "forget",
         "explain",
         "report",
         "warehouse",

@@ -8,6 +8,7 @@ from liftos_pipeline.cli.benchmark import benchmark
 from liftos_pipeline.cli.certify import certify
 from liftos_pipeline.cli.design import power
 from liftos_pipeline.cli.explain import explain
+from liftos_pipeline.cli.forget import forget
 from liftos_pipeline.cli.home import demo, dev, doctor, run
 from liftos_pipeline.cli.library import detect, estimate
 from liftos_pipeline.cli.simulate import simulate
@@ -18,7 +19,20 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (run, explain, demo, dev, doctor, simulate, estimate, certify, detect, power, benchmark):
+for command in (
+    run,
+    explain,
+    demo,
+    dev,
+    doctor,
+    forget,
+    simulate,
+    estimate,
+    certify,
+    detect,
+    power,
+    benchmark,
+):
     app.command()(command)
 
 

@@ -206,7 +206,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         28,
         "merged Klaviyo profile",
-        "events follow the profile that they are sent with; both versions are kept",
+        "events follow the profile that they are sent with; both versions are kept until `liftos forget` erases the person",
         "`rows_restated`",
         rows.PEOPLE,
     ),

@@ -19,6 +19,8 @@ FOREVER = datetime(9999, 12, 31)
 PLATFORMS = ("meta", "google_ads", "klaviyo", "fred")
 AD_PLATFORMS = ("meta", "google_ads")
 TREATMENT_TYPES = ("budget_change", "targeting_change", "creative_change")
+PROFILE_ID = "profile_id"
+"""Column that names a person by the platform's id, in whatever table it stands."""
 SourceMode = Literal["live", "simulated", "recorded"]
 
 _ARROW = {

@@ -146,6 +146,21 @@ AS_OF_RUN = Table(
     ),
     "What each run knew of each as-of day, and by which settings it computed: what a replay needs.",
 )
+ERASURE = Table(
+    "ops",
+    "erasure",
+    ("erased_at", "profile_hash"),
+    columns(
+        ("erased_at", "TIMESTAMP", "When the rows were erased (UTC).", False),
+        ("profile_hash", "VARCHAR", "Keyed hash of the profile's id, by the home's key; never the id.", False),
+        ("profiles", "INTEGER", "Profiles of the person; each has a row, and the counts are the person's.", False),
+        ("rows_erased", "VARCHAR", "JSON: rows deleted, or texts cleared, per table.", False),
+        ("pages_erased", "BIGINT", "Archived bodies that were written anew without the person.", False),
+        ("requester", "VARCHAR", "Who asked for it, as given."),
+        ("finished_at", "TIMESTAMP", "When archive and files were rewritten (UTC); NULL until then."),
+    ),
+    "Who was forgotten, without saying who. Later pulls leave these profiles out.",
+)
 OPS_TABLES: tuple[Table, ...] = (
     HOME,
     API_PAGE,
@@ -155,4 +170,5 @@ OPS_TABLES: tuple[Table, ...] = (
     HISTORY_GAP,
     RESULT_RECEIPT,
     AS_OF_RUN,
+    ERASURE,
 )

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 import orjson
 
 from liftos_pipeline.settings import SIMULATED
+from liftos_pipeline.sources.erase import profile_hash, without_profiles
 
 TOKEN_NAMES: dict[str, tuple[bytes, ...]] = {
     "meta": (b"access_token", b"appsecret_proof"),
@@ -84,6 +85,11 @@ class Redactor:
             for mark, rest in PERSON_FIELDS[source]
         )
         self._holds_customers = source == "klaviyo"
+        self._erased: frozenset[str] = frozenset()
+
+    def leave_out(self, erased: frozenset[str]) -> None:
+        """From now on take out whole profiles too: those whose keyed hashes (``erase.profile_hash``) are given."""
+        self._erased = erased if self._holds_customers else frozenset()
 
     def hash(self, text: str) -> str:
         """First 32 hexadecimal digits of HMAC-SHA256 of the text in lower case without outer blanks."""
@@ -101,11 +107,14 @@ class Redactor:
             raw = _PHONE.sub(self._hashed_match, raw)
         if _may_hold_address(raw):
             raw = _EMAIL.sub(self._hashed_match, raw)
-        return raw
+        return without_profiles(raw, self._is_erased) if self._erased else raw
 
     def text(self, text: str) -> str:
         """A message or an address without people and secrets."""
         return self.body(text.encode()).decode(errors="replace")
+
+    def _is_erased(self, profile_id: str) -> bool:
+        return profile_hash(self._key, profile_id) in self._erased
 
     def _edits(self, raw: bytes, lowered: bytes) -> Iterator[Edit]:
         for name, pattern in self._tokens:

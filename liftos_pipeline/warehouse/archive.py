@@ -1,9 +1,11 @@
-"""Bodies of pulled pages, byte for byte, by their hash. An append-only SQLite file beside the warehouse."""
+"""Bodies of pulled pages, byte for byte, by their hash. A SQLite file beside the warehouse, to which is only
+added; bodies leave it only when a person is erased."""
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -31,6 +33,42 @@ def read_body(path: Path, sha256: str) -> bytes | None:
     with closing(_connect(path)) as connection:
         row = connection.execute("SELECT body FROM page_body WHERE sha256 = ?", (sha256,)).fetchone()
     return None if row is None else bytes(row[0])
+
+
+def bodies_where(path: Path, is_wanted: Callable[[bytes], bool]) -> Iterator[tuple[str, bytes]]:
+    """Hash and body of the pages that are wanted; nothing where there is no archive yet."""
+    if not path.exists():
+        return
+    with closing(_connect(path)) as connection:
+        for sha256, body in connection.execute("SELECT sha256, body FROM page_body ORDER BY sha256"):
+            if is_wanted(body):
+                yield sha256, body
+
+
+def keep_body(path: Path, body: bytes) -> str:
+    """Store one body that came about here; its hash."""
+    sha256 = hashlib.sha256(body).hexdigest()
+    with room_on_disk(path.parent), closing(_connect(path)) as connection, connection:
+        connection.execute("INSERT OR IGNORE INTO page_body (sha256, body) VALUES (?, ?)", (sha256, body))
+    return sha256
+
+
+def drop_bodies(path: Path, hashes: Iterable[str]) -> None:
+    """Delete bodies and write the file anew: nothing of them stays in it, nor in its log.
+
+    Raises
+    ------
+    WarehouseError
+        The disk is full.
+    """
+    if not path.exists():
+        return
+    with room_on_disk(path.parent), closing(_connect(path)) as connection:
+        connection.execute("PRAGMA secure_delete = ON")
+        with connection:
+            connection.executemany("DELETE FROM page_body WHERE sha256 = ?", [(sha256,) for sha256 in hashes])
+        connection.execute("VACUUM")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _connect(path: Path) -> sqlite3.Connection:
