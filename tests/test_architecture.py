@@ -40,11 +40,13 @@ ALLOWED: dict[str, set[str]] = {
     },
     "run": {"settings", "errors", "ingest", "definitions", "warehouse"},
     "explain": {"settings", "stages", "warehouse"},
+    "doctor": {"settings", "errors", "ingest", "sources", "checks", "schema", "warehouse"},
     "cli": {
         "settings",
         "errors",
         "run",
         "explain",
+        "doctor",
         "report",
         "warehouse",
         "causal",
