@@ -88,9 +88,8 @@ def _held(settings: Settings) -> Inventory | None:
 def _of_inventory(settings: Settings, held: Inventory, now: datetime) -> Facts:
     newest = held.newest_as_of
     due = max(newest, last_ended_day(now - _DUE_AFTER)) if settings.source_mode == "live" else newest
-    command = (
-        f"liftos run --date {due}" if due == newest else f"liftos run --from {newest + timedelta(1)} --to {due}"
-    )
+    first = min(newest + timedelta(days=1), due)
+    command = f"liftos run --date {due}" if first == due else f"liftos run --from {first} --to {due}"
     missing, gaps = _missing(settings, held, due, command)
     zones = accounts_agree(held.accounts, "account_timezone", "time zone")
     money = accounts_agree(held.accounts, "currency_code", "currency")
@@ -115,7 +114,8 @@ def _missing(settings: Settings, held: Inventory, due: date, command: str) -> tu
     names = zip(held.days["source"], held.days["stream"], strict=True)
     daily = held.days[[name in windows and name[0] in settings.platforms() for name in names]]
     found = missing_days(daily, held.gaps, due, settings.liftos_look_back_days)
-    missing, gaps = [], [{**gap, "is_recorded": True} for gap in _records(held.gaps)]
+    missing: list[Entry] = []
+    gaps: list[Entry] = [{**gap, "is_recorded": True} for gap in _records(held.gaps)]
     for (source, stream, account), part in found.groupby(["source", "stream", "account_id"], sort=True):
         reach = windows[source, stream].reaches_back_days
         oldest = date.min if reach is None else due - timedelta(days=reach - 1)
@@ -264,12 +264,14 @@ def _ask(home: Home, platform: str, observed_at: datetime) -> list[Entry]:
 
 
 def _answer(platform: str, account: str | None, error: LiftosError | None) -> Entry:
-    named = (
-        {"error": None, "message": None}
-        if error is None
-        else {"error": type(error).__name__, "message": str(error)}
-    )
-    return {"platform": platform, "account_id": account, "is_ok": error is None, **named}
+    name, message = (None, None) if error is None else (type(error).__name__, str(error))
+    return {
+        "platform": platform,
+        "account_id": account,
+        "is_ok": error is None,
+        "error": name,
+        "message": message,
+    }
 
 
 def _records(frame: pd.DataFrame) -> list[Entry]:
