@@ -224,7 +224,8 @@ def call(monkeypatch: pytest.MonkeyPatch, home: Path, *arguments: str, **environ
     return CliRunner().invoke(app, ["doctor", *arguments])
 
 
-def test_an_empty_home_is_not_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_empty_home_is_not_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, home: Path) -> None:
+    assert examine(live(tmp_path), MORNING).keys() == examine(live(home), MORNING).keys()
     told = call(monkeypatch, tmp_path)
     assert told.exit_code == 0
     assert "nothing was pulled yet: liftos run" in told.stdout
