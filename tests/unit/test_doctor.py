@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from liftos_pipeline.cli import app
 from liftos_pipeline.doctor import api_versions, examine
+from liftos_pipeline.ingest import pull_stream
 from liftos_pipeline.platforms import simulated_app
 from liftos_pipeline.platforms.app import world_at
 from liftos_pipeline.platforms.loopback import serve
@@ -21,6 +22,7 @@ from liftos_pipeline.settings import SIMULATED, Settings
 from liftos_pipeline.simulator.scenario import scenario_named
 from liftos_pipeline.sources import SOURCES
 from liftos_pipeline.warehouse import Warehouse
+from tests.faults.campaign import FIRST, WORLD_SEEDS, home_of
 
 NEWEST = date(2026, 6, 20)
 MORNING = datetime(2026, 6, 22, 7, 59, tzinfo=UTC)
@@ -151,6 +153,23 @@ def test_missing_days_come_with_the_command_that_fills_them(home: Path) -> None:
         }
     ]
     assert facts["needs_action"] == ["missing days of meta.insights_daily: liftos run --date 2026-06-20"]
+
+
+def test_the_command_pulls_what_is_missing(tmp_path: Path) -> None:
+    filled, as_of = home_of(tmp_path, WORLD_SEEDS[0]), FIRST + timedelta(days=9)
+    settings = Settings(liftos_home=tmp_path, liftos_look_back_days=LOOK_BACK)
+
+    def missing() -> list[tuple[object, object]]:
+        facts = examine(settings, MORNING)
+        return [(e["n_days"], e["command"]) for e in facts["missing"] if e["stream"] == "insights_daily"]
+
+    pull_stream(filled, "meta", "insights_daily", [as_of], "first")
+    assert missing() == []
+    with filled.warehouse.write() as connection:
+        connection.execute("DELETE FROM ops.load_receipt WHERE date_day = ?", [FIRST + timedelta(days=3)])
+    assert missing() == [(1, f"liftos run --date {as_of}")]
+    pull_stream(filled, "meta", "insights_daily", [as_of], "second")
+    assert missing() == []
 
 
 @pytest.mark.parametrize(
