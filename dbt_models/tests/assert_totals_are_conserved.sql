@@ -2,7 +2,7 @@
 with panel as (
     select platform, account_id, date_day, sum(spend) as spend, sum(conversions_reported) as conversions
     from {{ ref('marketing_panel') }}
-    where unit_type = 'campaign' and vintage <> 'reconstructed'
+    where unit_type = 'campaign' and vintage <> 'reconstructed' and not is_boundary
     group by all
 ),
 

@@ -28,27 +28,39 @@ def every_day_was_pulled(
         Length of the window.
     """
     outcomes = []
+    missing = missing_days(receipts, gaps, as_of, look_back_days)
     for (source, stream), part in receipts.groupby(["source", "stream"], sort=True):
-        lost = gaps[(gaps["source"] == source) & (gaps["stream"] == stream)]
-        missing = [
-            {"account_id": account, "date_day": day.isoformat()}
-            for account, days in part.groupby("account_id", sort=True)["date_day"]
-            for day in _missing(days, lost[lost["account_id"] == account], as_of, look_back_days)
-        ]
+        own = missing[(missing["source"] == source) & (missing["stream"] == stream)]
         newest = pd.to_datetime(part["date_day"]).max().date()
+        offenders = [
+            {"account_id": account, "date_day": day.isoformat()}
+            for account, day in own[["account_id", "date_day"]].to_numpy()
+        ]
         outcomes.append(
             CheckOutcome(
                 gate="fresh",
                 subject=f"{source}.{stream}",
-                passed=not missing,
+                passed=not offenders,
                 severity="error",
-                seen=f"{len(missing)} account-days missing, known through {newest}",
+                seen=f"{len(offenders)} account-days missing, known through {newest}",
                 expected=f"every day through {as_of}",
-                way_out=f"Run `liftos run --date {as_of}`: it pulls what is missing." if missing else "",
-                offenders=tuple(missing[-_WORST:][::-1]),
+                way_out=f"Run `liftos run --date {as_of}`: it pulls what is missing." if offenders else "",
+                offenders=tuple(offenders[-_WORST:][::-1]),
             )
         )
     return outcomes
+
+
+def missing_days(receipts: pd.DataFrame, gaps: pd.DataFrame, as_of: date, look_back_days: int) -> pd.DataFrame:
+    """source, stream, account_id, date_day: days of the window without a receipt. Parameters as above."""
+    key = ["source", "stream", "account_id"]
+    lost = {name: part for name, part in gaps.groupby(key)}
+    rows = [
+        (*name, day)
+        for name, days in receipts.groupby(key, sort=True)["date_day"]
+        for day in _missing(days, lost.get(name, gaps.iloc[:0]), as_of, look_back_days)
+    ]
+    return pd.DataFrame(rows, columns=[*key, "date_day"])
 
 
 def _missing(days: pd.Series, lost: pd.DataFrame, as_of: date, look_back_days: int) -> list[date]:

@@ -7,9 +7,10 @@ import typer
 from liftos_pipeline.cli.benchmark import benchmark
 from liftos_pipeline.cli.certify import certify
 from liftos_pipeline.cli.design import power
+from liftos_pipeline.cli.doctor import doctor
 from liftos_pipeline.cli.explain import explain
 from liftos_pipeline.cli.forget import forget
-from liftos_pipeline.cli.home import demo, dev, doctor, run
+from liftos_pipeline.cli.home import demo, dev, run
 from liftos_pipeline.cli.library import detect, estimate
 from liftos_pipeline.cli.simulate import simulate
 

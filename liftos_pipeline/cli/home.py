@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -14,7 +13,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from liftos_pipeline import __version__
 from liftos_pipeline.cli.console import clear_errors, err, out
 from liftos_pipeline.errors import LiftosError
 from liftos_pipeline.settings import CREDENTIALS, OPTIONAL_CREDENTIALS, Settings, last_ended_day, load_settings
@@ -164,49 +162,3 @@ def dev(port: Annotated[int, typer.Option(help="Port of the user interface.")] =
         os.environ["LIFTOS_HOME"] = str(settings.home)
         program = str(Path(sys.executable).parent / "dagster")
         os.execv(program, [program, "dev", "-m", "liftos_pipeline.definitions", "-p", str(port)])
-
-
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
-    """Say how this home is configured and what it holds."""
-    with clear_errors():
-        settings = load_settings()
-        facts = {
-            "version": __version__,
-            "python": sys.version.split()[0],
-            "home": str(settings.home),
-            "source_mode": settings.source_mode,
-            "pulled": list(settings.platforms()),
-            "absent": [name for name in CREDENTIALS if name not in settings.platforms()],
-            "needs": {name: list(CREDENTIALS[name]) for name in CREDENTIALS if name not in settings.configured()},
-            "newest_as_of": _newest(settings),
-            "late_releases": _late(settings),
-        }
-        if as_json:
-            print(json.dumps(facts))  # noqa: T201
-            return
-        for name, value in facts.items():
-            out.print(f"{name:14s}{value}", highlight=False, soft_wrap=True, markup=False)
-
-
-def _newest(settings: Settings) -> str | None:
-    if not (settings.home / "warehouse" / "liftos.duckdb").exists():
-        return None
-    from liftos_pipeline.warehouse import Warehouse
-    from liftos_pipeline.warehouse.receipts import newest_as_of
-
-    return newest_as_of(Warehouse(settings.home, settings.source_mode)).isoformat()
-
-
-def _late(settings: Settings) -> list[str]:
-    """FRED series whose next release was late as of the newest day that has results."""
-    if not (settings.home / "warehouse" / "liftos.duckdb").exists():
-        return []
-    from liftos_pipeline.schema.results import EXTERNAL_FACTORS
-    from liftos_pipeline.warehouse import Warehouse
-
-    table = EXTERNAL_FACTORS.full_name
-    with Warehouse(settings.home, settings.source_mode).read() as connection:
-        rows = connection.execute(
-            f"SELECT series_id FROM {table} WHERE is_stale AND as_of = (SELECT max(as_of) FROM {table}) ORDER BY 1"
-        ).fetchall()
-    return [str(series) for (series,) in rows]

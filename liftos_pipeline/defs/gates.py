@@ -16,6 +16,8 @@ gates = stage_asset(
         inputs.result(EXTERNAL_FACTORS),
         inputs.pulled_days(),
         inputs.lost_days(),
+        inputs.currencies(),
+        inputs.accounts(),
     ],
     lambda frames, settings, as_of: [
         partial(

@@ -111,12 +111,14 @@ FAULTS: tuple[Fault, ...] = (
         "red until it is pulled",
         otherwise="every fault that ends a run leaves one",
     ),
-    Fault(14, "other currency", "kept with every row", "`currency_code`", rows.CURRENCIES),
+    Fault(
+        14, "other currency", "kept with every row", "`currency_code`; the gate `one_currency`", rows.CURRENCIES
+    ),
     Fault(
         15,
         "other account time zone",
         "the account is asked first, its days are cut in the zone it names then",
-        "`account_timezone`, every version of it",
+        "`account_timezone`, every version of it; `is_boundary` on the days around the change",
         rows.TIME_ZONES,
     ),
     Fault(

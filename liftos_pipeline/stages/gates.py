@@ -8,6 +8,7 @@ from datetime import date
 
 import pandas as pd
 
+from liftos_pipeline.checks.accounts import accounts_agree, one_currency_per_unit
 from liftos_pipeline.checks.certificates import no_method_is_blocked
 from liftos_pipeline.checks.freshness import every_day_was_pulled, factors_are_fresh
 from liftos_pipeline.checks.overlap import overlap_for_the_treated
@@ -28,6 +29,8 @@ def gate_rows(
     factors: pd.DataFrame,
     pulled: pd.DataFrame,
     lost: pd.DataFrame,
+    currencies: pd.DataFrame,
+    accounts: pd.DataFrame,
     *,
     as_of: date,
     look_back_days: int,
@@ -41,6 +44,8 @@ def gate_rows(
         ``causal.propensity_scores``, ``causal.certificates`` and ``causal.external_factors`` as of one day.
     pulled, lost : DataFrame
         Days that were pulled, and those that a platform no longer serves.
+    currencies, accounts : DataFrame
+        Currencies of every unit, and the accounts with their time zones.
     as_of : date
     look_back_days : int
         Days that results look at.
@@ -54,5 +59,7 @@ def gate_rows(
     outcomes += overlap_for_the_treated(scores, min_effective_controls) if len(scores) else []
     outcomes += no_method_is_blocked(certificates) if len(certificates) else []
     outcomes += factors_are_fresh(factors) if len(factors) else []
+    outcomes += one_currency_per_unit(currencies)
+    outcomes += accounts_agree(accounts, "account_timezone", "time zone")
     rows = [{**asdict(outcome), "offenders": json.dumps(outcome.offenders, default=str)} for outcome in outcomes]
     return pd.DataFrame(rows)

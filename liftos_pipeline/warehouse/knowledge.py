@@ -30,6 +30,24 @@ class Knowledge:
         relation = self._relation("mart.marketing_panel_as_of", self.look_back_days)
         return self.frame(f"SELECT {', '.join(columns)} FROM {relation}")
 
+    def currencies(self) -> pd.DataFrame:
+        """platform, unit_id, currency_code, n_days, first_day: currencies of every unit over the look-back window."""
+        return self.frame(
+            "SELECT platform, unit_id, currency_code, count(*) AS n_days, min(date_day) AS first_day "
+            f"FROM {self._relation('mart.marketing_panel_as_of', self.look_back_days)} "
+            "WHERE currency_code IS NOT NULL GROUP BY ALL ORDER BY ALL"
+        )
+
+    def accounts(self) -> pd.DataFrame:
+        """platform, account_id, currency_code, account_timezone: every account as it was known."""
+        return self.frame(
+            "SELECT a.platform, a.account_id, a.currency_code, a.account_timezone "
+            "FROM intermediate.int_account_versions AS a "
+            f"JOIN {self._relation('intermediate.int_accounts__visible')} AS v "
+            "ON v.source = a.platform AND v.stream = a.stream AND v.account_id = a.account_id "
+            "WHERE a.observed_from < v.known_at AND a.observed_to >= v.known_at ORDER BY ALL"
+        )
+
     def subscriptions(self) -> pd.DataFrame:
         """unit_id, joined_on, left_on, has_unsubscribed: one row per person and list."""
         return self.frame(

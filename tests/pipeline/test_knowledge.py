@@ -6,13 +6,14 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from liftos_pipeline.stages.roles import ROLES
+from liftos_pipeline.warehouse.knowledge import Knowledge
 from tests.pipeline.conftest import FIRST
 
 LOOK_BACK = 60
@@ -90,6 +91,63 @@ def test_a_change_belongs_to_the_campaign_that_its_ad_set_was_in_by_then(home: d
     assert home.execute(later).fetchall()[0][0] > 0
 
 
+METRICS = "spend, impressions, clicks, conversions_reported, revenue_reported, orders, order_revenue, email_sends"
+
+
+def test_days_around_a_change_of_the_time_zone_are_unknown(home: duckdb.DuckDBPyConnection) -> None:
+    """Los Angeles is first seen at 6:00 UTC of 31 May, on 30 May there; UTC was last seen on 28 May."""
+    account = home.execute("SELECT min(account_id) FROM raw.meta_account").fetchall()[0][0]
+    clock = "2026-05-31 06:00:00"
+    own, days = f"account_id = '{account}'", "date_day, is_boundary, is_observed"
+    home.execute(
+        "INSERT INTO ops.load_receipt SELECT * REPLACE (TIMESTAMP '2026-05-28 06:00:00' AS observed_at) "
+        f"FROM ops.load_receipt WHERE source = 'meta' AND stream = 'account' AND {own} LIMIT 1"
+    )
+    home.execute(
+        f"DELETE FROM ops.load_receipt WHERE source = 'meta' AND stream = 'account' AND {own} "
+        "AND observed_at > TIMESTAMP '2026-05-28 06:00:00'"
+    )
+    home.execute(f"UPDATE raw.meta_account SET observed_from = TIMESTAMP '2026-05-28 06:00:00' WHERE {own}")
+    others = f"NOT ({own} AND date_day >= DATE '2026-05-28')"
+    before = panel(home, f"date_day, {METRICS}", others)
+    assert panel(home, days, "is_boundary OR NOT is_observed") == []
+    home.execute(f"UPDATE raw.meta_account SET observed_to = TIMESTAMP '{clock}' WHERE {own}")
+    home.execute(
+        "INSERT INTO raw.meta_account SELECT * REPLACE ('America/Los_Angeles' AS account_timezone, "
+        f"TIMESTAMP '{clock}' AS observed_from, TIMESTAMP '9999-12-31' AS observed_to) "
+        f"FROM raw.meta_account WHERE {own}"
+    )
+    unknown = panel(home, days, "is_boundary OR NOT is_observed")
+    assert [(f"{day}", *flags) for day, *flags in unknown] == [
+        (f"2026-05-{day}", True, False) for day in (28, 29, 30)
+    ]
+    assert panel(home, f"DISTINCT account_id, {METRICS}, is_zero_filled", "is_boundary") == [
+        (account, *[None] * 8, False)
+    ]
+    assert panel(home, f"date_day, {METRICS}", others) == before
+    assert panel(home, "DISTINCT is_boundary", own, known_until=clock) == [(False,)]
+    found = Knowledge(home, date.fromisoformat(FIRST), LOOK_BACK).accounts().set_index("account_id")
+    assert found.loc[account, "account_timezone"] == "America/Los_Angeles"
+    assert set(found.drop(account)["account_timezone"]) == {"Etc/UTC"}
+
+
+def test_a_unit_is_known_in_every_currency_of_its_rows(home: duckdb.DuckDBPyConnection) -> None:
+    unit, day = home.execute(
+        "SELECT campaign_id, max(date_day) FROM raw.meta_insights_daily WHERE level = 'campaign' "
+        f"AND date_day < DATE '{FIRST}' GROUP BY 1 ORDER BY 1 LIMIT 1"
+    ).fetchall()[0]
+    home.execute(
+        "UPDATE raw.meta_insights_daily SET currency_code = 'EUR' WHERE level = 'campaign' AND campaign_id = ? "
+        "AND date_day = ?",
+        [unit, day],
+    )
+    found = Knowledge(home, date.fromisoformat(FIRST), LOOK_BACK).currencies()
+    mixed = found[found["unit_id"].duplicated(keep=False)]
+    assert mixed["unit_id"].str.endswith(unit).all()
+    assert mixed["currency_code"].tolist() == ["EUR", "USD"]
+    assert mixed["n_days"].iloc[0] == 1
+
+
 def capture(home: duckdb.DuckDBPyConnection, pulls: list[tuple[str, dict[tuple[str, str, str], float]]]) -> None:
     """Replace FRED by pulls without a key: each says all of its values from its clock to the next one."""
     home.execute("DELETE FROM raw.fred_observations")
@@ -106,7 +164,7 @@ def capture(home: duckdb.DuckDBPyConnection, pulls: list[tuple[str, dict[tuple[s
             )
             home.execute(
                 "INSERT INTO ops.load_receipt SELECT 'fred', 'observations', ?, ?::TIMESTAMP::DATE - 1, ?::TIMESTAMP, 1, "
-                "0, 0, 'r', 'live', ?::TIMESTAMP",
+                "0, 0, 0, 'r', 'live', ?::TIMESTAMP",
                 [series, clock, clock, datetime(2026, 5, 31)],
             )
 

@@ -1,6 +1,7 @@
 {{ config(materialized='table_macro', parameters=['as_of_day', 'look_back', 'known_until := null']) }}
 -- The panel: every unit on every day of the look-back window, as it was known at the end of the as-of day, or,
 -- in a replay, at `known_until` if that was before. A metric is 0 only where a receipt says that the day was pulled; otherwise it is NULL.
+-- Days around a change of the account's time zone count as not observed.
 with days as (
     select source as platform, account_id, date_day, known_at, vintage, stream = 'insights_geo_daily' as is_geo
     from {{ ref('int_days__visible') }}(as_of_day, look_back, known_until := known_until)
@@ -158,7 +159,8 @@ dense as (
         u.platform,
         u.account_id,
         c.date_day,
-        d.known_at is not null as is_observed,
+        d.known_at is not null and z.date_day is null as is_observed,
+        z.date_day is not null as is_boundary,
         u.unit_type <> 'geo' and (u.platform = 'klaviyo' or l.date_day is not null) as has_change_log,
         d.vintage
     from units as u
@@ -169,6 +171,8 @@ dense as (
             and d.is_geo = (u.unit_type = 'geo')
     left join change_logs as l
         on l.platform = u.platform and l.account_id = u.account_id and l.date_day = c.date_day
+    left join {{ ref('int_boundary_days__as_of') }}(as_of_day, known_until := known_until) as z
+        on z.platform = u.platform and z.account_id = u.account_id and z.date_day = c.date_day
 )
 
 select
@@ -216,6 +220,7 @@ select
     exp(x.log_vix_asof) as vix_asof,
     x.log_vix_asof,
     n.is_observed,
+    n.is_boundary,
     n.is_observed and p.unit_id is null and r.unit_id is null and m.unit_id is null as is_zero_filled,
     date_diff('day', n.date_day, as_of_day::date)
     >= case n.platform when 'meta' then 28 when 'google_ads' then 30 else 3 end as is_final,
@@ -223,10 +228,10 @@ select
     o.source_mode
 from dense as n
 cross join modes as o
-left join performance as p on p.unit_id = n.unit_id and p.date_day = n.date_day
-left join regions as r on r.unit_id = n.unit_id and r.date_day = n.date_day and n.unit_type = 'geo'
-left join mail as m on m.unit_id = n.unit_id and m.date_day = n.date_day and m.unit_type = n.unit_type
-left join quality as q on q.unit_id = n.unit_id and q.date_day = n.date_day
+left join performance as p on p.unit_id = n.unit_id and p.date_day = n.date_day and n.is_observed
+left join regions as r on r.unit_id = n.unit_id and r.date_day = n.date_day and n.unit_type = 'geo' and n.is_observed
+left join mail as m on m.unit_id = n.unit_id and m.date_day = n.date_day and m.unit_type = n.unit_type and n.is_observed
+left join quality as q on q.unit_id = n.unit_id and q.date_day = n.date_day and not n.is_boundary
 left join changes as g on g.unit_id = n.unit_id and g.date_day = n.date_day
 left join budget_spans as b
     on b.unit_id = n.unit_id and n.date_day >= b.from_day and n.date_day < b.to_day
