@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from liftos_pipeline.benchmarks.detector_speed import DetectorSpeed
     from liftos_pipeline.benchmarks.estimators import Measured
     from liftos_pipeline.benchmarks.geo_tests import GeoRow
+    from liftos_pipeline.benchmarks.ingestion import IngestionTimes
     from liftos_pipeline.benchmarks.operating_points import Judged as JudgedCell
     from liftos_pipeline.benchmarks.simulator import WorldSpeed
     from liftos_pipeline.benchmarks.transformation import TransformationTimes
@@ -30,13 +31,14 @@ def benchmark(
     quick: Annotated[bool, typer.Option(help="A million rows at most.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Time raw rows to panel, worlds, a certificate, the estimators beside a scan of the same columns, and synthetic
-    control's weights; all beside the peers that are installed. Count how often geo tests and detectors err."""
+    """Time pages to raw rows, raw rows to panel, worlds, a certificate, the estimators beside a scan of the same columns,
+    and synthetic control's weights; all beside the peers that are installed. Count how often geo tests and detectors err."""
     from liftos_pipeline.benchmarks import (
         certificate,
         detector_speed,
         geo_tables,
         geo_tests,
+        ingestion,
         operating_points,
         simulator,
         transformation,
@@ -47,6 +49,8 @@ def benchmark(
 
     about = surroundings()
     times = transformation.measure(min(records, 1_000_000) if quick else records)
+    pulled = ingestion.measure(*((200_000, 28) if quick else (1_000_000, 28)))
+    grown = ingestion.measure(*((200_000, 365) if quick else (1_000_000, 365)))
     worlds = simulator.measure(quick)
     certified = certificate.measure(quick)
     found = _told(measure(quick))
@@ -54,6 +58,7 @@ def benchmark(
         facts = {
             "surroundings": about,
             "transformation": vars(times),
+            "ingestion": [{**vars(times), "rows_per_s": times.rows_per_s} for times in (pulled, grown)],
             "simulator": [{**vars(world), "unit_days_per_core_s": world.unit_days_per_core_s} for world in worlds],
             "certificate": vars(certified),
             "estimators": [plain(row) for row in found],
@@ -66,6 +71,7 @@ def benchmark(
         return
     out.print(", ".join(f"{name} {value}" for name, value in about.items()), highlight=False)
     out.print(_transformation_table(times))
+    out.print(_ingestion_table([pulled, grown]))
     out.print(_simulator_table(worlds))
     out.print(
         f"certificate: {certified.units} units x {certified.days} days, {certified.judged} of {certified.methods} methods, "
@@ -140,6 +146,16 @@ def _transformation_table(times: TransformationTimes) -> Table:
     table = Table("raw rows", "panel", "records/s", "scan", "dbt start", "dbt run", box=box.SIMPLE_HEAD)
     cells = (f"{times.panel_s:.2f} s", f"{times.records_per_s:,.0f}", f"{times.scan_s:.2f} s")
     table.add_row(f"{times.records:,}", *cells, f"{times.dbt_start_s:.1f} s", f"{times.dbt_run_s:.1f} s")
+    return table
+
+
+def _ingestion_table(pulls: list[IngestionTimes]) -> Table:
+    table = Table("rows pulled", "days", "wall", "rows/s", "peak", "next day", "its rows", box=box.SIMPLE_HEAD)
+    for row in pulls:
+        cells = (f"{row.seconds:.1f} s", f"{row.rows_per_s:,.0f}", f"{row.peak_mb:.0f} MB")
+        table.add_row(
+            f"{row.rows:,}", str(row.days), *cells, f"{row.increment_s:.2f} s", f"{row.increment_rows:,}"
+        )
     return table
 
 

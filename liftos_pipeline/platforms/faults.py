@@ -63,21 +63,21 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         5,
         "token expired or revoked, permission missing",
-        "is not asked again; the other platforms go on",
-        "red, with the setting to renew; re-run the same days",
+        "is not asked again; its other accounts and the other platforms go on",
+        "its check `pulled` is red, with the setting to renew; `quality.gates` names the command; exit code 3",
         answers.CREDENTIALS,
     ),
     Fault(
         6,
         "additional field",
-        "kept in `extra` (advertising, events, metrics, lists), else left out",
-        "green",
+        "kept in `extra` (advertising, events, metrics, lists), else left out; remembered in `ops.schema_drift`",
+        "green; `liftos doctor` lists it",
         rows.ADDITIONS,
     ),
     Fault(
         7,
         "required field missing or renamed, other type; unknown word of an enumeration",
-        "keeps the pages, refuses the window; an unknown word is kept as it came",
+        "keeps the pages, refuses the window; an unknown word is kept as it came and remembered",
         "red, with field, sample and page; the pages are in `raw.api_page` and the archive",
         rows.SHAPES,
     ),
@@ -92,15 +92,15 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         10,
         "conversions that come later, restated rows",
-        "pulls the newest days again (Meta 28, Google 30), keeps every version",
+        "pulls the newest days again (Meta 28; Google 30, weekly 90; Klaviyo 3, weekly 30), keeps every version",
         "`rows_restated`",
         rows.RESTATEMENTS,
     ),
     Fault(
         11,
         "a row or a day vanishes",
-        "closes the version; the next pull that brings the row opens one",
-        "`rows_vanished`",
+        "closes the version; a window that lost most of its rows is held, the old data stands",
+        "`rows_vanished`; red if held, with the setting that accepts it: LIFTOS_ACCEPT_VANISHED",
         rows.LOSSES,
     ),
     Fault(12, "empty day", "receipt with `rows_in` 0", "green, a day of zeros", rows.EMPTINESS),
@@ -151,9 +151,10 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         20,
-        "negative or infinite amount",
-        "refuses the window, keeps the pages",
-        "red, with field, value and page",
+        "negative, infinite or absurd amount; clicks or reach above impressions",
+        "the value becomes unknown, the row goes to `ops.rejected_row` as it came, the rest is loaded; a list of entities is "
+        "refused",
+        "`rows_rejected`, and a warning of the check `pulled`",
         rows.NUMBERS,
     ),
     Fault(
@@ -166,15 +167,16 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         22,
         "Google's change log lost: not pulled for 30 days",
-        "the days that the platform no longer answers for get no receipt",
-        "those days stay without a receipt",
+        "the days that the platform no longer answers for are recorded in `ops.history_gap`",
+        "changes of those days are unknown in the panel; `liftos doctor` lists them as lost",
         otherwise="30 days without a run",
     ),
     Fault(
         23,
         "interface version that has ended",
         "is not asked again",
-        "red, with the setting: META_API_VERSION, GOOGLE_ADS_API_VERSION, KLAVIYO_REVISION",
+        "red, with the setting: META_API_VERSION, GOOGLE_ADS_API_VERSION, KLAVIYO_REVISION; `liftos doctor` warns 60 days "
+        "before, where the end is known",
         answers.VERSIONS,
     ),
     Fault(
