@@ -68,6 +68,7 @@ def load_windows(
     keep_bodies(warehouse.archive_file, (page for window in batch for page in window.pages))
     done: list[Receipt] = []
     with warehouse.write() as connection:
+        connection.execute("SET threads = 1")  # the other core pulls; memory is what threads take
         for _, group in itertools.groupby(batch, key=lambda window: (window.source, window.stream, window.mode)):
             done += _load(connection, list(group), run_id, accept_vanished)
     return LoadSummary(
