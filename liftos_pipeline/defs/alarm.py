@@ -11,7 +11,6 @@ _log = logging.getLogger("liftos")
 
 def post_alarm(message: str) -> None:
     """Post a message to LIFTOS_ALERT_WEBHOOK_URL; that it cannot be posted is logged and stops nothing."""
-    _log.error(message)
     url = load_settings().liftos_alert_webhook_url
     if url is None:
         return
