@@ -38,6 +38,20 @@ def test_definitions_are_valid(tmp_path: Path, command: tuple[str, ...]) -> None
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+LIVE_KEYS = (
+    "from liftos_pipeline.definitions import defs; "
+    "print(*(key.to_user_string() for key in defs().resolve_all_asset_keys()))"
+)
+
+
+def test_a_live_home_has_no_simulated_truth(tmp_path: Path) -> None:
+    live = environment(tmp_path, META_ACCESS_TOKEN="a-token", META_AD_ACCOUNT_IDS="1")
+    done = subprocess.run([sys.executable, "-c", LIVE_KEYS], env=live, capture_output=True, text=True, check=True)
+    keys = set(done.stdout.split())
+    assert {"raw/meta_insights_daily", "raw/fred_observations", "published/liftos"} <= keys
+    assert not any(key.startswith("truth/") for key in keys)
+
+
 def test_doctor_names_what_is_there(quiet_home: Path) -> None:
     done = liftos(quiet_home, "doctor", "--json")
     assert done.returncode == 0
