@@ -17,7 +17,7 @@ from typing import TypeVar
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from liftos_pipeline.errors import ProcessEnded
+from liftos_pipeline.errors import LiftosError, ProcessEnded
 
 Call = partial[pd.DataFrame]
 """A function of a module with its arguments, so that another process can make the call."""
@@ -73,7 +73,7 @@ def _joined(day: Day, parts: Sequence[Future[pd.DataFrame]]) -> tuple[Day, pd.Da
 
 
 def _result(part: Future[pd.DataFrame]) -> pd.DataFrame:
-    """The answer, or its error without the other process's account of it, which would hide the message."""
+    """The answer, or its error without the other process's account of it, which would hide a message for users."""
     try:
         return part.result()
     except BrokenProcessPool:
@@ -83,7 +83,7 @@ def _result(part: Future[pd.DataFrame]) -> pd.DataFrame:
             "one that was ended from outside",
             f"Memory is the usual reason: run fewer than {MANY_DAYS} days at once, or free some.",
         ) from None
-    except Exception as error:
+    except LiftosError as error:
         error.__cause__ = None
         raise
 

@@ -115,7 +115,6 @@ def test_the_view_is_the_newest_day(home: Home) -> None:
 def test_regions_are_rows_of_the_panel_beside_the_campaigns(home: Home) -> None:
     panel = rows(home, f"SELECT * FROM mart.marketing_panel_as_of(DATE '{LAST}', 120)")
     geo = world_at(scenario_named("small_geo_experiment"), 0, datetime(2026, 5, 31, tzinfo=UTC)).geo
-    assert geo is not None
     found = panel[panel["unit_type"] == "geo"]
     account = home.world(LAST).accounts()["meta"][0]
     wide = found.pivot(index="date_day", columns="unit_id", values="spend").astype(float)

@@ -98,7 +98,6 @@ def test_each_google_customer_has_an_experiment_of_its_own(day: int) -> None:
 
 def test_regions_are_one_study_with_its_last_day() -> None:
     geo = world_of(GEO).geo
-    assert geo is not None
     rows = pull(GEO, "meta", "ad_studies", utc(2026, 4, 1))
     assert [(row["study_type"], row["cell_name"], row["campaign_ids"]) for row in rows] == [
         ("GEO_LIFT", "Rollout", "[]"),
@@ -121,7 +120,6 @@ def test_what_has_not_begun_is_not_listed(scenario: str, clock: datetime) -> Non
 
 def test_regions_are_reported_by_the_one_account_that_buys_them() -> None:
     world = world_of(GEO)
-    assert world.geo is not None
     rows = pull(GEO, "meta", "insights_geo_daily", days=30)
     assert {row["account_id"] for row in rows} == {world.accounts()["meta"][0]}
     assert len(world.accounts()["meta"]) == 2
