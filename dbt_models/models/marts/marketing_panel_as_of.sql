@@ -152,6 +152,7 @@ modes as (
     select distinct source_mode from {{ source('ops', 'home') }}
 ),
 
+-- A condition on the left side of an outer join costs a nested loop: the days to join on are NULL where it fails.
 dense as (
     select
         u.unit_type,
@@ -161,6 +162,9 @@ dense as (
         c.date_day,
         d.known_at is not null and z.date_day is null as is_observed,
         z.date_day is not null as is_boundary,
+        case when d.known_at is not null and z.date_day is null then c.date_day end as observed_day,
+        case when d.known_at is not null and z.date_day is null and u.unit_type = 'geo' then c.date_day end as observed_region_day,
+        case when z.date_day is null then c.date_day end as whole_day,
         u.unit_type <> 'geo' and (u.platform = 'klaviyo' or l.date_day is not null) as has_change_log,
         d.vintage
     from units as u
@@ -228,10 +232,10 @@ select
     o.source_mode
 from dense as n
 cross join modes as o
-left join performance as p on p.unit_id = n.unit_id and p.date_day = n.date_day and n.is_observed
-left join regions as r on r.unit_id = n.unit_id and r.date_day = n.date_day and n.unit_type = 'geo' and n.is_observed
-left join mail as m on m.unit_id = n.unit_id and m.date_day = n.date_day and m.unit_type = n.unit_type and n.is_observed
-left join quality as q on q.unit_id = n.unit_id and q.date_day = n.date_day and not n.is_boundary
+left join performance as p on p.unit_id = n.unit_id and p.date_day = n.observed_day
+left join regions as r on r.unit_id = n.unit_id and r.date_day = n.observed_region_day
+left join mail as m on m.unit_id = n.unit_id and m.date_day = n.observed_day and m.unit_type = n.unit_type
+left join quality as q on q.unit_id = n.unit_id and q.date_day = n.whole_day
 left join changes as g on g.unit_id = n.unit_id and g.date_day = n.date_day
 left join budget_spans as b
     on b.unit_id = n.unit_id and n.date_day >= b.from_day and n.date_day < b.to_day
