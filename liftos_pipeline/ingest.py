@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 
 import httpx
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from liftos_pipeline.errors import LiftosError, PlatformError, QuotaSpent
@@ -238,7 +237,6 @@ class _Loads:
     def _flush(self) -> None:
         if self._loads:
             self._loads[-1].result()
-            pa.default_memory_pool().release_unused()
         if self._batch:
             accepted = self._home.settings.liftos_accept_vanished
             batch = tuple(self._batch)
