@@ -70,7 +70,14 @@ def _knowledge(connection: object, run: RunOfDay) -> Knowledge:
 
 
 def _seen(knowledge: Knowledge, run: RunOfDay, memory: pd.DataFrame) -> Seen:
-    return Seen(run.as_of, knowledge.panel(PANEL_COLUMNS), knowledge.changes(), knowledge.log_days(), memory)
+    return Seen(
+        run.as_of,
+        knowledge.panel(PANEL_COLUMNS),
+        knowledge.changes(),
+        knowledge.log_days(),
+        memory,
+        knowledge.experiments(),
+    )
 
 
 def _notes(start: RunOfDay, end: RunOfDay, table: pd.DataFrame) -> tuple[str, ...]:

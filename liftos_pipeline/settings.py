@@ -41,6 +41,9 @@ BEHIND_RESULTS = (
     "liftos_confidence_level",
     "liftos_overlap_min_effective_controls",
     "liftos_certificate_replays",
+    "liftos_break_even_roas",
+    "liftos_lift_meta",
+    "liftos_lift_google_ads",
 )
 """Settings that results depend on beside the data. They are kept with every run."""
 
@@ -89,6 +92,9 @@ class Settings(BaseSettings):
     liftos_overlap_min_effective_controls: float = Field(20.0, ge=1)
     liftos_certificate_replays: int = Field(100, ge=20)
     liftos_confidence_level: float = Field(0.95, gt=0.5, lt=1)
+    liftos_break_even_roas: float = Field(1.0, gt=0)
+    liftos_lift_meta: str | None = None
+    liftos_lift_google_ads: str | None = None
 
     liftos_meta_base_url: str = "https://graph.facebook.com"
     liftos_google_ads_base_url: str = "https://googleads.googleapis.com"
@@ -181,6 +187,17 @@ class Settings(BaseSettings):
             }
         )
 
+    def lift_studies(self) -> dict[str, tuple[float, float]]:
+        """Per ad platform the share of reported sales that a lift study found to be incremental, and its standard error.
+
+        Raises
+        ------
+        LiftosError
+            Not a share with two limits around it.
+        """
+        told = {"meta": self.liftos_lift_meta, "google_ads": self.liftos_lift_google_ads}
+        return {platform: _lift(platform, text) for platform, text in told.items() if text and text.strip()}
+
     def behind_results(self) -> dict[str, object]:
         """The settings that results depend on."""
         return {name: getattr(self, name) for name in BEHIND_RESULTS}
@@ -200,6 +217,24 @@ class Settings(BaseSettings):
         if isinstance(value, SecretStr):
             value = value.get_secret_value()
         return bool(value and str(value).strip())
+
+
+def _lift(platform: str, text: str) -> tuple[float, float]:
+    try:
+        share, low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        share, low, high = -1.0, 0.0, 0.0
+    if not 0.0 <= low <= share <= high:
+        name = f"LIFTOS_LIFT_{platform.upper()}"
+        raise LiftosError(
+            f"share, lower and upper 95 % limit in {name}, such as 0.7,0.55,0.85",
+            repr(text),
+            "Give the lift study's incremental sales over reported ones, with its limits.",
+        )
+    return share, (high - low) / (2 * _QUANTILE)
+
+
+_QUANTILE = 1.959963984540054
 
 
 def last_ended_day(now: datetime) -> date:

@@ -1,7 +1,4 @@
-"""From an effect to what a treatment added, beside what the platform reported; and how far that moves the error.
-
-Pure functions on numbers and arrays. Which effect belongs to which treatment is decided by the caller.
-"""
+"""How far attribution by effects is nearer to the truth than what platforms report."""
 
 from __future__ import annotations
 
@@ -11,25 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from liftos_pipeline.causal.results import EffectEstimate
 from liftos_pipeline.errors import LiftosError
-
-
-@dataclass(frozen=True)
-class Attribution:
-    """Incremental outcome of a treatment over its treated unit-days.
-
-    ``incremental`` and its limits are in outcome units, NaN with ``reason`` where the effect is refused or
-    undefined. ``reported_change`` is after minus before as the platform reported it, over the same unit-days.
-    """
-
-    treated_unit_days: float
-    reported_change: float
-    incremental: float
-    incremental_low: float
-    incremental_high: float
-    level: float
-    reason: str | None
 
 
 @dataclass(frozen=True)
@@ -46,50 +25,6 @@ class ErrorImprovement:
     relative: float
     percent: float
     reason: str | None
-
-
-def attribute(effect: EffectEstimate, treated_unit_days: float, reported_change: float) -> Attribution:
-    """Incremental outcome: the effect on the treated times the unit-days that were treated.
-
-    Parameters
-    ----------
-    effect : EffectEstimate
-        An ATT in outcome units per unit-day.
-    treated_unit_days : float
-        Unit-days that the effect is an average over.
-    reported_change : float
-        After minus before over those unit-days, as the platform reported; NaN if unknown.
-
-    Raises
-    ------
-    LiftosError
-        The effect is not an effect on the treated, or the unit-days are not positive.
-    """
-    if effect.estimand != "att":
-        raise LiftosError(
-            "an effect on the treated (att)",
-            effect.estimand,
-            "Estimate the att: other effects are averages over units that were not treated.",
-        )
-    if not (math.isfinite(treated_unit_days) and treated_unit_days > 0):
-        raise LiftosError("a positive number of treated unit-days", str(treated_unit_days), "Count them first.")
-    reason = _unusable(effect)
-    scale = math.nan if effect.refused is not None else treated_unit_days
-    return Attribution(
-        treated_unit_days=treated_unit_days,
-        reported_change=reported_change,
-        incremental=effect.estimate * scale,
-        incremental_low=effect.ci_low * scale,
-        incremental_high=effect.ci_high * scale,
-        level=effect.level,
-        reason=reason,
-    )
-
-
-def _unusable(effect: EffectEstimate) -> str | None:
-    if effect.refused is not None:
-        return effect.refused
-    return effect.without_interval
 
 
 def error_improvement(truth: Sequence[float], before: Sequence[float], after: Sequence[float]) -> ErrorImprovement:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from liftos_pipeline.causal.columns import Tabular
 from liftos_pipeline.causal.panel import Panel
@@ -59,6 +60,9 @@ class EffectEstimate:
         unit, weight.
     unit_effects : DataFrame or None
         unit, estimate, in outcome units; only on request and where they pass their calibration test.
+    influence : DataFrame or None
+        cluster, influence: what each cluster moves the estimate by, in outcome units, where a method has it. Effects on
+        panels of the same clusters have the covariance that :func:`covariance_of` reads from these.
     """
 
     method: str
@@ -78,6 +82,7 @@ class EffectEstimate:
     path: pd.DataFrame | None = None
     weights: pd.DataFrame | None = None
     unit_effects: pd.DataFrame | None = None
+    influence: pd.DataFrame | None = field(default=None, repr=False)
 
     @property
     def refused(self) -> str | None:
@@ -121,6 +126,31 @@ class EffectEstimate:
         from liftos_pipeline.causal.plots import plot_effect
 
         return plot_effect(self)
+
+
+def covariance_of(effects: Sequence[EffectEstimate]) -> NDArray[np.float64]:
+    """Covariance of estimates on panels whose clusters overlap, shape (k, k).
+
+    A diagonal entry is the squared standard error. Where an effect has no ``influence``, its entries with others are the
+    largest that there can be, the product of the standard errors, so that the interval of no total is too short.
+
+    References
+    ----------
+    Newey and McFadden (1994), Handbook of Econometrics 4, section 6: influences of two-step estimators.
+    """
+    spread = np.array([effect.std_error for effect in effects], dtype=np.float64)
+    told = {place: effect.influence for place, effect in enumerate(effects) if effect.influence is not None}
+    named = list(told)
+    covariance: NDArray[np.float64] = np.outer(spread, spread)
+    if named:
+        columns = [moved.set_index("cluster")["influence"].rename(place) for place, moved in told.items()]
+        sums = pd.concat(columns, axis=1).fillna(0.0).to_numpy()
+        found = sums.T @ sums
+        scale = np.divide(
+            spread[named], np.sqrt(np.diagonal(found)), where=np.diagonal(found) > 0, out=np.zeros(len(named))
+        )
+        covariance[np.ix_(named, named)] = found * np.outer(scale, scale)
+    return covariance
 
 
 def effect_from(

@@ -17,10 +17,18 @@ from liftos_pipeline.stages.landmarks import PANEL_COLUMNS, causal_rows
 causal_marketing_data = stage_asset(
     CAUSAL_MARKETING_DATA,
     "causal_data",
-    [["mart", "marketing_panel"], ["causal", "treatments"], ["causal", "external_factors"]],
-    lambda inputs: [inputs.panel(PANEL_COLUMNS), inputs.result(TREATMENTS)],
+    [
+        ["mart", "marketing_panel"],
+        ["mart", "experiments_as_of"],
+        ["causal", "treatments"],
+        ["causal", "external_factors"],
+    ],
+    lambda inputs: [inputs.panel(PANEL_COLUMNS), inputs.result(TREATMENTS), inputs.experiments()],
     lambda frames, _settings, _as_of: [partial(causal_rows, *frames)],
-    ("platform", "treatment_type", "window_start", "unit_id", "is_treated", "count_before", "count_after"),
+    (
+        *("platform", "treatment_type", "design", "window_start", "unit_id", "is_treated"),
+        *("count_before", "count_after"),
+    ),
     lambda rows: {"treated_rows": float(rows["is_treated"].sum())},
 )
 

@@ -1,4 +1,4 @@
-"""Certificates, the effect estimates that they license, and attribution."""
+"""Certificates, the effect estimates that they license with their paths, verdicts, and attribution."""
 
 from functools import partial
 
@@ -10,20 +10,38 @@ from liftos_pipeline.schema.results import (
     CAUSAL_MARKETING_DATA,
     CERTIFICATES,
     EFFECT_ESTIMATES,
+    EFFECT_PATHS,
+    GATES,
     PROPENSITY_SCORES,
     TREATMENTS,
+    VERDICTS,
 )
+from liftos_pipeline.settings import Settings
 from liftos_pipeline.stages.attribution import attribute
 from liftos_pipeline.stages.certificates import certificate_calls
-from liftos_pipeline.stages.effects import PRIMARY_METHOD, estimate_effects
+from liftos_pipeline.stages.designs import DESIGNS, LANDMARKED
+from liftos_pipeline.stages.effects import estimate_effects
+from liftos_pipeline.stages.money import LiftStudy
+from liftos_pipeline.stages.paths import effect_paths
+from liftos_pipeline.stages.verdicts import verdict_rows
+from liftos_pipeline.stages.weekly import PANEL_COLUMNS
 
 
 def _primary(rows: pd.DataFrame, column: str) -> dict[str, float]:
-    chosen = rows[(rows["method"] == PRIMARY_METHOD) & rows[column].notna()]
+    chosen = rows[(rows["role"] == "primary") & (rows["label"] != "secondary") & rows[column].notna()]
     return {
-        f"{row.platform}_{row.treatment_type}_{row.outcome}": float(getattr(row, column))
+        f"{row.platform}_{row.treatment_type}_{row.design}_{row.outcome}": float(getattr(row, column))
         for row in chosen.itertuples()
     }
+
+
+def _totals(rows: pd.DataFrame) -> dict[str, float]:
+    chosen = rows[(rows["scope"] == "channel") & rows["incremental"].notna()]
+    return {f"{row.platform}_{row.outcome}": float(row.incremental) for row in chosen.itertuples()}
+
+
+def _studies(settings: Settings) -> dict[str, LiftStudy]:
+    return {platform: LiftStudy(*study) for platform, study in settings.lift_studies().items()}
 
 
 certificates = stage_asset(
@@ -42,7 +60,7 @@ certificates = stage_asset(
     ("platform", "outcome", "method", "status", "size", "size_low", "size_high", "coverage", "detectable"),
     lambda rows: {
         f"size_{row.platform}_{row.outcome}": float(row.size)
-        for row in rows[(rows["method"] == PRIMARY_METHOD) & rows["size"].notna()].itertuples()
+        for row in rows[(rows["method"] == DESIGNS[LANDMARKED].primary) & rows["size"].notna()].itertuples()
     },
 )
 
@@ -50,38 +68,59 @@ _LICENSED_BY = (CAUSAL_MARKETING_DATA, PROPENSITY_SCORES, TREATMENTS, CERTIFICAT
 effect_estimates = stage_asset(
     EFFECT_ESTIMATES,
     "effects",
-    [[table.schema, table.name] for table in _LICENSED_BY],
-    lambda inputs: [inputs.result(table) for table in _LICENSED_BY],
+    [*([table.schema, table.name] for table in _LICENSED_BY), ["mart", "marketing_panel"]],
+    lambda inputs: [*(inputs.result(table) for table in _LICENSED_BY), inputs.panel(PANEL_COLUMNS)],
     lambda frames, settings, _as_of: [
         partial(
             estimate_effects,
-            frames[0],
-            frames[1],
-            frames[2],
-            frames[3],
-            settings.liftos_confidence_level,
-            settings.liftos_seed,
-            settings.liftos_overlap_min_effective_controls,
+            *frames,
+            level=settings.liftos_confidence_level,
+            seed=settings.liftos_seed,
+            min_effective_controls=settings.liftos_overlap_min_effective_controls,
         )
     ],
-    ("platform", "treatment_type", "outcome", "method", "estimate", "ci_low", "ci_high", "certificate", "refused"),
+    (
+        *("platform", "treatment_type", "design", "outcome", "method", "role", "estimate", "ci_low", "ci_high"),
+        *("certificate", "refused"),
+    ),
     lambda rows: _primary(rows, "estimate"),
 )
 
+paths = stage_asset(
+    EFFECT_PATHS,
+    "effects",
+    [["mart", "marketing_panel"], ["causal", "treatments"]],
+    lambda inputs: [inputs.panel(PANEL_COLUMNS), inputs.result(TREATMENTS)],
+    lambda frames, settings, _as_of: [
+        partial(effect_paths, *frames, level=settings.liftos_confidence_level, seed=settings.liftos_seed)
+    ],
+    ("platform", "treatment_type", "design", "outcome", "event_time", "estimate", "band_low", "band_high"),
+)
+
+verdicts = stage_asset(
+    VERDICTS,
+    "decisions",
+    [["causal", "effect_estimates"], ["quality", "gates"], ["causal", "certificates"]],
+    lambda inputs: [inputs.result(EFFECT_ESTIMATES), inputs.result(GATES), inputs.result(CERTIFICATES)],
+    lambda frames, settings, _as_of: [
+        partial(verdict_rows, *frames, break_even=settings.liftos_break_even_roas, studies=_studies(settings))
+    ],
+    ("platform", "treatment_type", "design", "outcome", "tier", "verdict", "direction", "decision", "reasons"),
+    lambda rows: {f"verdict_{name}": float(count) for name, count in rows["verdict"].value_counts().items()},
+)
+
+_ATTRIBUTED = (CAUSAL_MARKETING_DATA, EFFECT_ESTIMATES, VERDICTS)
 attribution = stage_asset(
     ATTRIBUTION,
-    "effects",
-    [["causal", "causal_marketing_data"], ["causal", "effect_estimates"]],
-    lambda inputs: [inputs.result(CAUSAL_MARKETING_DATA), inputs.result(EFFECT_ESTIMATES)],
-    lambda frames, _settings, _as_of: [partial(attribute, *frames)],
+    "decisions",
+    [[table.schema, table.name] for table in _ATTRIBUTED],
+    lambda inputs: [inputs.result(table) for table in _ATTRIBUTED],
+    lambda frames, settings, _as_of: [
+        partial(attribute, *frames, break_even=settings.liftos_break_even_roas, studies=_studies(settings))
+    ],
     (
-        "platform",
-        "treatment_type",
-        "outcome",
-        "reported_change",
-        "incremental",
-        "incremental_low",
-        "incremental_high",
+        *("scope", "platform", "treatment_type", "unit_id", "outcome", "reported_change"),
+        *("incremental", "incremental_low", "incremental_high", "marginal_iroas"),
     ),
-    lambda rows: _primary(rows, "incremental"),
+    _totals,
 )

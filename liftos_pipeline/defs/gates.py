@@ -9,7 +9,12 @@ from liftos_pipeline.stages.gates import gate_rows
 gates = stage_asset(
     GATES,
     "quality",
-    [["causal", "propensity_scores"], ["causal", "certificates"], ["causal", "external_factors"]],
+    [
+        ["causal", "propensity_scores"],
+        ["causal", "certificates"],
+        ["causal", "external_factors"],
+        ["causal", "effect_estimates"],
+    ],
     lambda inputs: [
         inputs.result(PROPENSITY_SCORES),
         inputs.result(CERTIFICATES),

@@ -17,9 +17,11 @@ _RESULTS = (
     "causal_graph",
     "confounders",
     "effect_estimates",
+    "effect_paths",
     "external_factors",
     "maturity_curves",
     "release_calendar",
+    "verdicts",
 )
 
 

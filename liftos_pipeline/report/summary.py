@@ -12,12 +12,12 @@ OUTCOMES = {"conversions_reported": "conversions", "orders": "orders"}
 
 _SUMMARY = """
 WITH treated AS (
-    SELECT platform, treatment_type, unit_id, started_on
+    SELECT platform, treatment_type, design, unit_id, started_on
     FROM causal.causal_marketing_data
     WHERE as_of = $as_of AND is_treated = 1
 ),
 truth AS (
-    SELECT t.platform, t.treatment_type,
+    SELECT t.platform, t.treatment_type, t.design,
         list_sum(list(e.effect_on_reported ORDER BY e.unit_id, e.date_day)) AS true_reported,
         list_sum(list(e.effect_on_orders ORDER BY e.unit_id, e.date_day)) AS true_orders
     FROM treated t
@@ -25,19 +25,21 @@ truth AS (
         AND e.date_day BETWEEN t.started_on AND t.started_on + 27
     GROUP BY ALL
 )
-SELECT a.platform, a.treatment_type, a.outcome, a.label, a.treated_units, a.treated_unit_days, a.reported_change,
+SELECT a.platform, a.treatment_type, a.design, v.tier, v.verdict, v.direction, a.outcome, a.label,
+    a.treated_units, a.treated_unit_days, a.reported_change,
     a.incremental, a.incremental_low, a.incremental_high, a.level, a.refused,
     CASE WHEN a.label = 'effect_on_orders' THEN t.true_orders ELSE t.true_reported END AS true_effect,
     t.true_orders
 FROM causal.attribution a
-LEFT JOIN truth t USING (platform, treatment_type)
-WHERE a.as_of = $as_of AND a.outcome IN ('conversions_reported', 'orders')
-ORDER BY a.platform, a.treatment_type
+JOIN causal.verdicts v USING (as_of, platform, treatment_type, design, outcome)
+LEFT JOIN truth t USING (platform, treatment_type, design)
+WHERE a.as_of = $as_of AND a.scope = 'treatment' AND a.outcome IN ('conversions_reported', 'orders')
+ORDER BY a.platform, a.treatment_type, a.design
 """
 
 
 def effect_summary(connection: duckdb.DuckDBPyConnection, as_of: date) -> pd.DataFrame:
-    """One row per platform and treatment type, all quantities summed over the same treated unit-days.
+    """One row per platform, treatment type and design, all quantities summed over the same treated unit-days.
 
     ``true_effect`` is the simulator's truth of the estimated quantity, ``true_orders`` that of orders; both are
     missing in a live home.
@@ -58,6 +60,7 @@ def to_markdown(summary: pd.DataFrame, as_of: date, source_mode: str) -> str:
 HEAD = (
     "channel",
     "change",
+    "evidence",
     "outcome",
     "units",
     "platform's change",
@@ -74,6 +77,7 @@ def summary_cells(summary: pd.DataFrame) -> list[list[str]]:
         [
             CHANNELS[row["platform"]],
             row["treatment_type"].removesuffix("_change"),
+            f"{row['tier']} {row['design']}",
             OUTCOMES[row["outcome"]],
             str(row["treated_units"]),
             _number(row["reported_change"]),
@@ -87,7 +91,7 @@ def summary_cells(summary: pd.DataFrame) -> list[list[str]]:
 
 def _effect(row: dict) -> tuple[str, str]:
     if isinstance(row["refused"], str):
-        return "refused", row["refused"]
+        return "refused" if row["verdict"] == "refuse" else row["direction"], row["refused"]
     return _number(row["incremental"]), f"{_number(row['incremental_low'])} to {_number(row['incremental_high'])}"
 
 

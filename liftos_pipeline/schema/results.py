@@ -5,29 +5,13 @@ Each is keyed by ``as_of`` first: what was known at the end of that day.
 
 from __future__ import annotations
 
-from liftos_pipeline.schema.core import Column, Table, columns
-
-PROVENANCE = columns(
-    ("run_id", "VARCHAR", "Run that wrote the row.", False),
-    ("code_version", "VARCHAR", "Version of the code.", False),
-    ("seed", "BIGINT", "Seed of everything random behind the row.", False),
-    ("source_mode", "VARCHAR", "live, simulated or recorded.", False),
-)
-_AS_OF = Column("as_of", "DATE", "What was known at the end of this day.", False)
-
-
-def _result(schema: str, name: str, key: tuple[str, ...], meaning: str, *spec: tuple) -> Table:
-    return Table(schema, name, ("as_of", *key), (_AS_OF, *columns(*spec), *PROVENANCE), meaning, "as_of")
-
-
-_UNIT = (
-    ("platform", "VARCHAR", "Platform.", False),
-    ("unit_id", "VARCHAR", "Unit: platform, account and entity.", False),
-)
-_ANALYSIS = (
-    ("platform", "VARCHAR", "Platform.", False),
-    ("treatment_type", "VARCHAR", "budget_change, targeting_change or creative_change.", False),
-)
+from liftos_pipeline.schema.core import Table, columns
+from liftos_pipeline.schema.decisions import ATTRIBUTION, EFFECT_PATHS, VERDICTS
+from liftos_pipeline.schema.result_parts import ANALYSIS as _ANALYSIS
+from liftos_pipeline.schema.result_parts import DESIGN as _DESIGN
+from liftos_pipeline.schema.result_parts import PROVENANCE as PROVENANCE
+from liftos_pipeline.schema.result_parts import UNIT as _UNIT
+from liftos_pipeline.schema.result_parts import result_table as _result
 
 EXTERNAL_FACTORS = _result(
     "causal",
@@ -172,9 +156,10 @@ ADJUSTMENT_SETS = _result(
 CAUSAL_MARKETING_DATA = _result(
     "causal",
     "causal_marketing_data",
-    ("platform", "treatment_type", "window_start", "unit_id"),
+    ("platform", "treatment_type", "design", "window_start", "unit_id"),
     "Landmarked rows: per weekly window the units that start in it and those not yet treated.",
     *_ANALYSIS,
+    _DESIGN,
     ("window_start", "DATE", "First day of the adoption window.", False),
     ("unit_id", "VARCHAR", "Unit.", False),
     ("started_on", "DATE", "Start of the treatment; NULL for controls."),
@@ -185,6 +170,18 @@ CAUSAL_MARKETING_DATA = _result(
     ("value_before", "DOUBLE", "Same for the outcome's value, major units.", False),
     ("value_after", "DOUBLE", "Same for the outcome's value, major units.", False),
     ("value_trend", "DOUBLE", "Same for the outcome's value, major units.", False),
+    ("volume_before", "DOUBLE", "Same for spend, major units, or sends of a list; NULL if a day is not known."),
+    ("volume_after", "DOUBLE", "Same for spend or sends."),
+    ("volume_trend", "DOUBLE", "Same for spend or sends."),
+    ("clicks_before", "DOUBLE", "Same for clicks; NULL likewise."),
+    ("clicks_after", "DOUBLE", "Same for clicks."),
+    ("clicks_trend", "DOUBLE", "Same for clicks."),
+    ("opens_before", "DOUBLE", "Same for opens of a list; NULL on ad platforms."),
+    ("opens_after", "DOUBLE", "Same for opens."),
+    ("opens_trend", "DOUBLE", "Same for opens."),
+    ("leaves_before", "DOUBLE", "Same for unsubscribes of a list; NULL on ad platforms."),
+    ("leaves_after", "DOUBLE", "Same for unsubscribes."),
+    ("leaves_trend", "DOUBLE", "Same for unsubscribes."),
     (
         "log_spend_before",
         "DOUBLE",
@@ -208,9 +205,10 @@ CAUSAL_MARKETING_DATA = _result(
 PROPENSITY_SCORES = _result(
     "causal",
     "propensity_scores",
-    ("platform", "treatment_type", "window_start", "unit_id"),
+    ("platform", "treatment_type", "design", "window_start", "unit_id"),
     "Cross-fitted probability of starting in the window.",
     *_ANALYSIS,
+    _DESIGN,
     ("window_start", "DATE", "Adoption window.", False),
     ("unit_id", "VARCHAR", "Unit.", False),
     ("is_treated", "INTEGER", "1 started, 0 not yet.", False),
@@ -220,12 +218,19 @@ PROPENSITY_SCORES = _result(
 EFFECT_ESTIMATES = _result(
     "causal",
     "effect_estimates",
-    ("platform", "treatment_type", "outcome", "method", "estimand"),
-    "Effects per treatment type, platform, outcome and method.",
+    ("platform", "treatment_type", "design", "outcome", "method", "estimand"),
+    "Effects per treatment type, platform, design, outcome and method.",
     *_ANALYSIS,
+    _DESIGN,
     ("outcome", "VARCHAR", "Outcome, as mean per unit-day.", False),
-    ("label", "VARCHAR", "effect_on_orders or effect_on_reported: whose count the outcome is.", False),
+    (
+        "label",
+        "VARCHAR",
+        "Whose count: effect_on_orders, effect_on_reported; secondary for what is no sale.",
+        False,
+    ),
     ("method", "VARCHAR", "Estimator.", False),
+    ("role", "VARCHAR", "primary: decisions rest on it; comparison; naive: a labelled contrast.", False),
     ("estimand", "VARCHAR", "att, ate or overlap.", False),
     ("estimate", "DOUBLE", "Effect per treated unit-day; NULL undefined."),
     ("std_error", "DOUBLE", "Standard error."),
@@ -275,24 +280,6 @@ CERTIFICATES = _result(
     ("detectable_low", "DOUBLE", "Lower limit."),
     ("detectable_high", "DOUBLE", "Upper limit."),
     ("widening", "DOUBLE", "Factor on each side of released intervals."),
-)
-ATTRIBUTION = _result(
-    "causal",
-    "attribution",
-    ("platform", "treatment_type", "outcome"),
-    "Incremental outcome of each treatment type beside what the platform reported.",
-    *_ANALYSIS,
-    ("outcome", "VARCHAR", "Outcome.", False),
-    ("label", "VARCHAR", "effect_on_orders or effect_on_reported.", False),
-    ("method", "VARCHAR", "Estimator behind it.", False),
-    ("treated_units", "BIGINT", "Units treated.", False),
-    ("treated_unit_days", "BIGINT", "Unit-days that the effect is summed over.", False),
-    ("reported_change", "DOUBLE", "After minus before, as reported, over those unit-days."),
-    ("incremental", "DOUBLE", "Effect times unit-days; NULL if refused."),
-    ("incremental_low", "DOUBLE", "Lower limit."),
-    ("incremental_high", "DOUBLE", "Upper limit."),
-    ("level", "DOUBLE", "Level of the interval.", False),
-    ("refused", "VARCHAR", "Why there is no number or no interval; NULL if there are both."),
 )
 GATES = _result(
     "quality",
@@ -344,6 +331,8 @@ RESULT_TABLES: tuple[Table, ...] = (
     PROPENSITY_SCORES,
     CERTIFICATES,
     EFFECT_ESTIMATES,
-    ATTRIBUTION,
+    EFFECT_PATHS,
     GATES,
+    VERDICTS,
+    ATTRIBUTION,
 )

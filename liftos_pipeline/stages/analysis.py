@@ -3,11 +3,14 @@ column names meet the library."""
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 
 from liftos_pipeline.causal import Panel
 from liftos_pipeline.schema.results import PROVENANCE
+from liftos_pipeline.stages.roles import PRIMARY_OUTCOMES, SECONDARY_OUTCOMES
 
 COVARIATES = (
     "log_spend_before",
@@ -21,9 +24,10 @@ COVARIATES = (
 )
 """Covariates measured before the window. Calendar and macro are absorbed by the window indicators."""
 
-ANALYSIS_KEY = ["platform", "treatment_type"]
+ANALYSIS_KEY = ["platform", "treatment_type", "design"]
 
 _MISSING, _WINDOW = "_missing", "window_"
+_LEVELS = frozenset(f"{outcome}_before" for outcome in (*PRIMARY_OUTCOMES, *SECONDARY_OUTCOMES))
 
 _NOT_DATA = ["as_of", *(column.name for column in PROVENANCE)]
 
@@ -33,16 +37,14 @@ def data_of(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.drop(columns=_NOT_DATA, errors="ignore")
 
 
-def analyses(rows: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
-    """(platform, treatment type, rows) of every analysis, in a fixed order."""
+def analyses(rows: pd.DataFrame) -> list[tuple[str, str, str, pd.DataFrame]]:
+    """(platform, treatment type, design, rows) of every analysis, in a fixed order."""
     if len(rows) == 0:
         return []
-    ordered = data_of(rows).sort_values(
-        ["platform", "treatment_type", "window_start", "unit_id"], ignore_index=True
-    )
+    ordered = data_of(rows).sort_values([*ANALYSIS_KEY, "window_start", "unit_id"], ignore_index=True)
     return [
-        (str(platform), str(kind), part.reset_index(drop=True))
-        for (platform, kind), part in ordered.groupby(ANALYSIS_KEY, sort=True)
+        (str(platform), str(kind), str(design), part.reset_index(drop=True))
+        for (platform, kind, design), part in ordered.groupby(ANALYSIS_KEY, sort=True)
     ]
 
 
@@ -52,11 +54,11 @@ def to_panel(rows: pd.DataFrame, outcome: str, propensity: np.ndarray | None = N
     Parameters
     ----------
     rows : DataFrame
-        Causal-ready rows of one platform and treatment type.
-    outcome : {"count", "value"}
-        Which outcome: its mean after minus its mean before is the panel's outcome.
+        Causal-ready rows of one analysis.
+    outcome : str
+        Role of the outcome: its mean after minus its mean before is the panel's outcome.
     propensity : ndarray, shape (n_rows,), optional
-        Stored scores of the rows.
+        Stored scores of the rows; the level of the outcome is then left to them.
     """
     explained = covariates(rows, outcome)
     names = list(explained.columns)
@@ -69,7 +71,7 @@ def to_panel(rows: pd.DataFrame, outcome: str, propensity: np.ndarray | None = N
     if propensity is not None:
         roles["propensity"] = propensity
     frame = pd.concat([explained, pd.DataFrame(roles)], axis=1)
-    return Panel.from_frame(
+    panel = Panel.from_frame(
         frame,
         outcome="outcome",
         treatment="treated",
@@ -77,6 +79,20 @@ def to_panel(rows: pd.DataFrame, outcome: str, propensity: np.ndarray | None = N
         period="window",
         covariates=names,
         propensity=None if propensity is None else "propensity",
+    )
+    return panel if propensity is None else with_level_in_scores(panel)
+
+
+def with_level_in_scores(panel: Panel) -> Panel:
+    """The panel without the outcome's level among its covariates, once its scores know it.
+
+    Units are chosen by their level, so that it belongs into the scores. A model of the change would read from it a return
+    to the mean of all units, where each returns to a mean of its own: treated units, whose own is higher, would seem to
+    fall less than they should (Lord 1967).
+    """
+    kept = [place for place, name in enumerate(panel.covariate_names) if name not in _LEVELS]
+    return dataclasses.replace(
+        panel, X=panel.X[:, kept], covariate_names=tuple(panel.covariate_names[place] for place in kept)
     )
 
 

@@ -3,81 +3,203 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-from liftos_pipeline.causal.attribution import Attribution
-from liftos_pipeline.causal.attribution import attribute as attribute_effect
-from liftos_pipeline.causal.results import EffectEstimate
 from liftos_pipeline.stages.analysis import ANALYSIS_KEY
-from liftos_pipeline.stages.effects import PRIMARY_METHOD
-from liftos_pipeline.stages.roles import AFTER_DAYS, ROLES
+from liftos_pipeline.stages.effects import name_of
+from liftos_pipeline.stages.money import Joint, LiftStudy
+from liftos_pipeline.stages.roles import AFTER_DAYS, PRIMARY_OUTCOMES, ROLES
+
+ALL = "all"
+_TOLD = ("report", "widen")
+_NO_HOLDOUT = "all spend against none is not identified: that takes a holdout, a pause or a lift study"
+_NO_MONEY = "a marginal return is told of the value of budget changes on ad platforms"
+_BUDGET = "budget_change"
+_EMPTY = dict.fromkeys(("incremental", "incremental_low", "incremental_high", "incremental_spend"))
+_NO_RETURN = dict.fromkeys(("marginal_iroas", "marginal_iroas_low", "marginal_iroas_high", "wasted_spend"))
 
 
-def attribute(rows: pd.DataFrame, effects: pd.DataFrame) -> pd.DataFrame:
-    """Incremental outcome of each treatment type on each platform beside the reported change.
+def attribute(
+    rows: pd.DataFrame,
+    effects: pd.DataFrame,
+    verdicts: pd.DataFrame,
+    *,
+    break_even: float,
+    studies: Mapping[str, LiftStudy],
+) -> pd.DataFrame:
+    """Incremental sales of every analysis, of each campaign in it, and of every channel, beside what was reported.
+
+    A campaign has the mean effect of its analysis over its own days; limits are those of the mean. A channel is the sum of
+    its analyses, with their joint covariance; changes of one unit that start on one day cannot be told apart and are counted
+    once, by equal shares. What the policy refuses, or tells by its direction alone, has its reason in place of a number.
 
     Parameters
     ----------
-    rows : DataFrame
-        ``causal.causal_marketing_data`` as of one day.
-    effects : DataFrame
-        ``causal.effect_estimates`` as of the same day.
+    rows, effects, verdicts : DataFrame
+        ``causal.causal_marketing_data``, ``causal.effect_estimates`` and ``causal.verdicts`` as of one day.
+    break_even : float
+        Value that a unit of spend must bring.
+    studies : mapping of platform to LiftStudy
+        What turns reported sales into incremental ones.
     """
-    treated = rows[rows["is_treated"] == 1] if len(rows) else rows
+    if len(verdicts) == 0:
+        return pd.DataFrame()
+    treated = rows[rows["is_treated"] == 1].reset_index(drop=True) if len(rows) else rows
+    if len(treated):
+        bundle = treated.groupby(["platform", "unit_id", "started_on"])["treatment_type"].transform("nunique")
+        treated = treated.assign(share=1.0 / bundle)
     by_analysis = dict(list(treated.groupby(ANALYSIS_KEY))) if len(treated) else {}
-    answers = []
-    for effect in effects[effects["method"] == PRIMARY_METHOD].to_dict("records"):
-        part = by_analysis.get((effect["platform"], effect["treatment_type"]))
-        total = _nothing(effect) if part is None else _total(effect, part)
-        found = {name: value for name, value in asdict(total).items() if name != "reason"}
-        names = ("platform", "treatment_type", "outcome", "label", "method")
-        answers.append(
-            {
-                **{name: effect[name] for name in names},
-                **found,
-                "treated_unit_days": int(total.treated_unit_days),
-                "treated_units": 0 if part is None else part["unit_id"].nunique(),
-                "refused": total.reason,
-            }
-        )
+    answers: list[dict[str, object]] = []
+    for platform, told in verdicts.groupby("platform", sort=True):
+        joint = Joint(effects[effects["platform"] == platform], studies.get(str(platform)))
+        accounts = _Accounts(str(platform), joint, break_even)
+        for verdict in told.to_dict("records"):
+            part = by_analysis.get(tuple(verdict[name] for name in ANALYSIS_KEY))
+            answers.append(accounts.treatment(verdict, part))
+            answers.extend(accounts.campaigns(verdict, part))
+        for outcome, column in _sales(str(platform)):
+            answers.append(accounts.channel(told[told["outcome"] == column], by_analysis, outcome))
     return pd.DataFrame(answers)
 
 
-def _total(effect: dict, part: pd.DataFrame) -> Attribution:
-    outcome = "count" if effect["outcome"] == ROLES[effect["platform"]].count else "value"
-    change = AFTER_DAYS * float((part[f"{outcome}_after"] - part[f"{outcome}_before"]).sum())
-    return attribute_effect(_effect(effect), float(AFTER_DAYS * len(part)), change)
+def _sales(platform: str) -> list[tuple[str, str]]:
+    return [(outcome, ROLES[platform].outcomes[outcome]) for outcome in PRIMARY_OUTCOMES]
 
 
-def _nothing(effect: dict) -> Attribution:
-    return Attribution(0.0, math.nan, math.nan, math.nan, math.nan, effect["level"], effect["refused"])
+class _Accounts:
+    """Rows of one platform."""
+
+    def __init__(self, platform: str, joint: Joint, break_even: float) -> None:
+        self._platform, self._joint, self._break_even = platform, joint, break_even
+        self._roles = {column: role for role, column in ROLES[platform].outcomes.items()}
+
+    def treatment(self, verdict: dict, part: pd.DataFrame | None) -> dict[str, object]:
+        """One analysis."""
+        outcome = self._roles[verdict["outcome"]]
+        head = {
+            "scope": "treatment",
+            **{name: verdict[name] for name in (*ANALYSIS_KEY, "outcome", "label", "method", "level")},
+            "unit_id": ALL,
+            "average_iroas": None,
+            **_reported(part, outcome),
+        }
+        days = _days(part)
+        if part is None or verdict["verdict"] not in _TOLD:
+            reason = _reason(verdict) if part is not None else verdict["reasons"] or "no treated unit-day"
+            return {**head, **_EMPTY, **_NO_RETURN, "iroas_reason": reason, "refused": reason}
+        days_of = {(verdict["treatment_type"], verdict["design"]): days}
+        return {**head, **self._summed(days_of, outcome), "refused": None}
+
+    def campaigns(self, verdict: dict, part: pd.DataFrame | None) -> Iterator[dict[str, object]]:
+        """Each treated unit of one analysis, with the mean effect over its own days."""
+        if part is None or verdict["verdict"] not in _TOLD:
+            return
+        for unit, own in part.groupby("unit_id", sort=True):
+            yield {**self.treatment(verdict, own), "scope": "campaign", "unit_id": unit}
+
+    def channel(
+        self, told: pd.DataFrame, by_analysis: Mapping[tuple[str, ...], pd.DataFrame], outcome: str
+    ) -> dict[str, object]:
+        """All analyses of the platform together."""
+        parts: list[pd.DataFrame] = []
+        days_of: dict[tuple[str, str], float] = {}
+        labels = sorted(set(told["label"]))
+        for verdict in told[told["verdict"].isin(_TOLD)].to_dict("records"):
+            part = by_analysis.get(tuple(verdict[name] for name in ANALYSIS_KEY))
+            if part is not None:
+                days_of[verdict["treatment_type"], verdict["design"]] = AFTER_DAYS * float(part["share"].sum())
+                parts.append(part)
+        together = pd.concat(parts, ignore_index=True) if parts else None
+        left_out = int((~told["verdict"].isin(_TOLD)).sum())
+        head = {
+            "scope": "channel",
+            "platform": self._platform,
+            **dict.fromkeys(("treatment_type", "design", "unit_id"), ALL),
+            "outcome": ROLES[self._platform].outcomes[outcome],
+            "label": labels[0] if labels else ROLES[self._platform].label,
+            "method": "sum",
+            "level": float(told["level"].iloc[0]) if len(told) else math.nan,
+            "average_iroas": self._average(together, outcome),
+            **_reported(together, outcome),
+        }
+        if not days_of:
+            reason = "no effect of this channel may be told"
+            return {**head, **_EMPTY, **_NO_RETURN, "iroas_reason": reason, "refused": reason}
+        found = {**head, **self._summed(days_of, outcome), "refused": None}
+        if head["average_iroas"] is None and found["iroas_reason"] is None:
+            found["iroas_reason"] = _NO_HOLDOUT
+        if left_out:
+            found["refused"] = f"{left_out} of {len(told)} analyses may not be told and are left out"
+        return found
+
+    def _summed(self, days_of: Mapping[tuple[str, str], float], outcome: str) -> dict[str, object]:
+        """Totals over analyses, by treatment type and design, each with its unit-days."""
+        total = self._joint.total(_weights(days_of, outcome))
+        spend = _weights(days_of, "volume")
+        has_money = ROLES[self._platform].volume == "spend" and self._joint.is_usable(spend)
+        found = {
+            "incremental": total.value,
+            "incremental_low": _finite(total.low),
+            "incremental_high": _finite(total.high),
+            "incremental_spend": self._joint.total(spend).value if has_money else None,
+        }
+        budgets = {name: days for name, days in days_of.items() if name[0] == _BUDGET}
+        if outcome != PRIMARY_OUTCOMES[1] or not has_money or not budgets:
+            return {**found, **_NO_RETURN, "iroas_reason": _NO_MONEY}
+        return {**found, **self._returns(_weights(budgets, outcome), _weights(budgets, "volume"))}
+
+    def _returns(self, value: Mapping[str, float], spend: Mapping[str, float]) -> dict[str, object]:
+        """Marginal return by Fieller, where the spend was moved for sure; what is spent below break-even."""
+        moved = self._joint.total(spend)
+        if not (moved.low > 0.0 or moved.high < 0.0):
+            reason = f"spend did not move for sure: {moved.value:,.0f} ({moved.low:,.0f} to {moved.high:,.0f})"
+            return {**_NO_RETURN, "iroas_reason": reason}
+        ratio = self._joint.ratio(value, spend)
+        is_bounded = ratio.kind == "interval"
+        is_wasted = moved.value > 0.0 and ratio.ratio < self._break_even
+        return {
+            "marginal_iroas": ratio.ratio,
+            "marginal_iroas_low": ratio.low if is_bounded else None,
+            "marginal_iroas_high": ratio.high if is_bounded else None,
+            "wasted_spend": moved.value if is_wasted else 0.0,
+            "iroas_reason": None if is_bounded else "its confidence set is unbounded",
+        }
+
+    def _average(self, part: pd.DataFrame | None, outcome: str) -> float | None:
+        """Value of all spend against none, per spend: what a lift study says of what is reported."""
+        study = self._joint.study
+        if part is None or study is None or outcome != PRIMARY_OUTCOMES[1]:
+            return None
+        spent = float(part["volume_after"].sum())
+        return study.share * float(part[f"{outcome}_after"].sum()) / spent if spent > 0.0 else None
 
 
-def _effect(row: dict) -> EffectEstimate:
-    """The published row as the library's result."""
-    diagnostics: dict[str, object] = {}
-    if isinstance(row["refused"], str):
-        diagnostics["refused"] = row["refused"]
-    if isinstance(row["undefined"], str):
-        diagnostics["undefined"] = {"estimate": row["undefined"]}
-    return EffectEstimate(
-        method=row["method"],
-        estimand=row["estimand"],
-        estimate=_number(row["estimate"]),
-        std_error=_number(row["std_error"]),
-        ci_low=_number(row["ci_low"]),
-        ci_high=_number(row["ci_high"]),
-        level=row["level"],
-        p_value=_number(row["p_value"]),
-        n_rows=row["n_rows"],
-        n_units=row["n_units"],
-        n_treated=row["n_treated"],
-        n_clusters=row["n_clusters"],
-        diagnostics=diagnostics,
-    )
+def _weights(days_of: Mapping[tuple[str, str], float], outcome: str) -> dict[str, float]:
+    return {name_of(kind, design, outcome): days for (kind, design), days in days_of.items()}
 
 
-def _number(value: float) -> float:
-    return math.nan if pd.isna(value) else float(value)
+def _reported(part: pd.DataFrame | None, outcome: str) -> dict[str, object]:
+    """What was reported on the treated unit-days, and how it changed; nothing is known without rows."""
+    if part is None:
+        return {"treated_units": 0, "treated_unit_days": 0, "reported": None, "reported_change": None}
+    after, before = float(part[f"{outcome}_after"].sum()), float(part[f"{outcome}_before"].sum())
+    return {
+        "treated_units": part["unit_id"].nunique(),
+        "treated_unit_days": int(_days(part)),
+        "reported": AFTER_DAYS * after,
+        "reported_change": AFTER_DAYS * (after - before),
+    }
+
+
+def _days(part: pd.DataFrame | None) -> float:
+    return 0.0 if part is None else float(AFTER_DAYS * len(part))
+
+
+def _reason(verdict: dict) -> str:
+    return f"{verdict['verdict']}: {verdict['reasons'] or 'no reason'}"
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None

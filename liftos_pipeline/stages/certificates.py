@@ -17,12 +17,15 @@ from liftos_pipeline.causal.propensity.model import fit_propensity
 from liftos_pipeline.causal.propensity.overlap import OverlapRule
 from liftos_pipeline.causal.verdicts import COLUMNS, NOT_APPLICABLE
 from liftos_pipeline.errors import LiftosError
-from liftos_pipeline.stages.analysis import data_of, to_panel
-from liftos_pipeline.stages.effects import METHODS, OUTCOMES, method_options
+from liftos_pipeline.stages.analysis import data_of, to_panel, with_level_in_scores
+from liftos_pipeline.stages.designs import DESIGNS, LANDMARKED
+from liftos_pipeline.stages.effects import method_options
 from liftos_pipeline.stages.lanes import Call
 from liftos_pipeline.stages.memory import remembered
-from liftos_pipeline.stages.roles import AFTER_DAYS, ROLES, WINDOW_DAYS
+from liftos_pipeline.stages.roles import AFTER_DAYS, PRIMARY_OUTCOMES, ROLES, WINDOW_DAYS
 
+METHODS = DESIGNS[LANDMARKED].landmarked
+"""What is certified."""
 _NUMBERS = tuple(name for name in COLUMNS if name not in {"method", "status", "reason", "answered"})
 
 
@@ -56,7 +59,7 @@ def certificate_calls(
     for platform, roles in ROLES.items():
         until = as_of.replace(day=1) - timedelta(days=WINDOW_DAYS + AFTER_DAYS + roles.maturity_days)
         part = _most_controls(rows, platform, until)
-        for outcome in OUTCOMES:
+        for outcome in PRIMARY_OUTCOMES:
             calls.append(partial(_answers, platform, part, until, outcome, level, seed, rule, n_replays))
     return calls
 
@@ -75,7 +78,7 @@ def _answers(
     roles = ROLES[platform]
     head = {
         "platform": platform,
-        "outcome": roles.count if outcome == "count" else roles.value,
+        "outcome": roles.outcomes[outcome],
         "treatment_type": part["treatment_type"].iloc[0] if len(part) else None,
         "windows_until": until,
         "level": level,
@@ -91,7 +94,10 @@ def _most_controls(rows: pd.DataFrame, platform: str, until: date) -> pd.DataFra
     part = rows[(rows["platform"] == platform) & (rows["window_start"] <= pd.Timestamp(until))]
     if len(part) == 0:
         return part
+    part = part.drop_duplicates(["treatment_type", "window_start", "unit_id"])
     counts = part.loc[part["is_treated"] == 0].groupby("treatment_type").size()
+    if len(counts) == 0:
+        return part.iloc[:0]
     chosen = part[part["treatment_type"] == counts.idxmax()]
     return data_of(chosen).sort_values(["window_start", "unit_id"], ignore_index=True)
 
@@ -140,7 +146,7 @@ class Rescored:
     seed: int
 
     def __call__(self, panel: Panel) -> Panel:
-        return _with_scores(panel, self.seed)
+        return with_level_in_scores(_with_scores(panel, self.seed))
 
 
 def _with_scores(panel: Panel, seed: int) -> Panel:

@@ -1,26 +1,28 @@
-"""Runs the estimators over the analyses: rows of ``causal.effect_estimates``. Which method runs is stated here."""
+"""Runs the estimators over the analyses: rows of ``causal.effect_estimates``. Which method runs is stated in ``designs``."""
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
 from liftos_pipeline.causal import estimate
 from liftos_pipeline.causal.licence import licensed
 from liftos_pipeline.causal.propensity.overlap import OverlapRule
-from liftos_pipeline.causal.results import EffectEstimate
+from liftos_pipeline.causal.results import EffectEstimate, covariance_of
 from liftos_pipeline.errors import LiftosError
-from liftos_pipeline.stages.analysis import analyses, to_panel
+from liftos_pipeline.stages.analysis import ANALYSIS_KEY, analyses, to_panel
+from liftos_pipeline.stages.designs import DESIGNS, treatments_of_designs
 from liftos_pipeline.stages.memory import remembered
-from liftos_pipeline.stages.roles import ROLES
+from liftos_pipeline.stages.roles import PRIMARY_OUTCOMES, ROLES
+from liftos_pipeline.stages.weekly import weekly_effects
 
-PRIMARY_METHOD = "doubly_robust"
-METHODS = ("difference_in_means", "ipw", PRIMARY_METHOD)
-"""Methods of a landmarked analysis; the first is the labelled naive comparison, the others weigh by the scores."""
-
-OUTCOMES = ("count", "value")
+COVARIANCES = "covariances"
+"""Entry of an effect's diagnostics: its covariance with the primary effects of its platform, by ``name_of``."""
+_NOBODY = "no unit has 28 observed days before its start and 28 mature days after it, with a control"
 
 
 def estimate_effects(
@@ -28,6 +30,8 @@ def estimate_effects(
     scores: pd.DataFrame,
     treatments: pd.DataFrame,
     certificates: pd.DataFrame,
+    panel: pd.DataFrame,
+    *,
     level: float,
     seed: int,
     min_effective_controls: float,
@@ -42,6 +46,8 @@ def estimate_effects(
     rows, scores, treatments, certificates : DataFrame
         ``causal.causal_marketing_data``, ``causal.propensity_scores``, ``causal.treatments``, ``causal.certificates``
         as of one day.
+    panel : DataFrame
+        ``weekly.PANEL_COLUMNS`` of ``marketing_panel`` as of the same day.
     level : float
         Level of the intervals.
     seed : int
@@ -51,23 +57,59 @@ def estimate_effects(
     """
     rule = OverlapRule(min_effective_units=min_effective_controls)
     licences = _licences(certificates)
-    answers: list[dict] = []
-    keys = ["platform", "treatment_type", "window_start", "unit_id"]
+    keys = [*ANALYSIS_KEY, "window_start", "unit_id"]
     scored = rows.merge(scores[[*keys, "propensity"]], on=keys, how="left") if len(rows) else rows
-    done = set()
-    for platform, kind, part in analyses(scored):
-        done.add((platform, kind))
-        for outcome in OUTCOMES:
-            licence = licences.get((platform, _column(platform, outcome)), {})
-            found = _analysis(platform, kind, part, outcome, licence, level, seed, rule)
-            answers.extend(found.to_dict("records"))
-    wanted = set(zip(treatments["platform"], treatments["treatment_type"], strict=True))
-    for platform, kind in sorted(wanted - done):
-        reason = "no unit has 28 observed days before its start and 28 mature days after it, with a control"
-        answers.extend(
-            _refusal(platform, kind, outcome, method, level, reason) for outcome in OUTCOMES for method in METHODS
-        )
-    return pd.DataFrame(answers)
+    landmarked = {(platform, kind, design): part for platform, kind, design, part in analyses(scored)}
+    designed = treatments_of_designs(treatments)
+    wanted = set(designed[ANALYSIS_KEY].itertuples(index=False, name=None)) | set(landmarked)
+    answers: list[_Answer] = []
+    for platform, kind, design in sorted(wanted):
+        part = landmarked.get((platform, kind, design))
+        for outcome, column in ROLES[platform].outcomes.items():
+            licence = licences.get((platform, column), {})
+            methods = methods_of(design, outcome)
+            if part is None:
+                answers.extend(_Answer(platform, kind, design, outcome, method, _NOBODY) for method in methods)
+            else:
+                answers.extend(
+                    _analysis(platform, kind, design, part, outcome, methods, licence, level, seed, rule)
+                )
+    for found in weekly_effects(panel, treatments, level, seed):
+        names = (found.platform, found.treatment_type, found.design, found.outcome, found.method)
+        answers.append(_Answer(*names, found.found))
+    return _table(answers, level)
+
+
+def methods_of(design: str, outcome: str) -> tuple[str, ...]:
+    """Landmarked methods of an outcome; a secondary one is told by the method of decisions alone."""
+    methods = DESIGNS[design].landmarked
+    return methods if outcome in PRIMARY_OUTCOMES else tuple(m for m in methods if m == DESIGNS[design].primary)
+
+
+def name_of(treatment_type: str, design: str, outcome: str) -> str:
+    """Name of a primary effect within its platform; ``outcome`` is the role."""
+    return f"{treatment_type}/{design}/{outcome}"
+
+
+@dataclass(frozen=True, eq=False)
+class _Answer:
+    """One effect, or the reason why there is none."""
+
+    platform: str
+    treatment_type: str
+    design: str
+    outcome: str
+    method: str
+    found: EffectEstimate | str
+    licence: Mapping[str, object] | None = None
+
+    @property
+    def is_primary(self) -> bool:
+        return self.method == DESIGNS[self.design].primary
+
+    @property
+    def name(self) -> str:
+        return name_of(self.treatment_type, self.design, self.outcome)
 
 
 Licence = Mapping[str, Mapping[str, object]]
@@ -91,58 +133,87 @@ _LICENSED = (
 
 def method_options(method: str, rule: OverlapRule) -> dict[str, object]:
     """Options of a landmarked analysis."""
-    return {"estimand": "att"} if method == METHODS[0] else {"estimand": "att", "overlap_rule": rule}
+    return {"estimand": "att"} if method == "difference_in_means" else {"estimand": "att", "overlap_rule": rule}
 
 
 @remembered
 def _analysis(
     platform: str,
     kind: str,
+    design: str,
     part: pd.DataFrame,
     outcome: str,
+    methods: tuple[str, ...],
     licence: Licence,
     level: float,
     seed: int,
     rule: OverlapRule,
-) -> pd.DataFrame:
-    """Rows of one analysis and outcome."""
+) -> list[_Answer]:
+    """Answers of the landmarked methods to one analysis and outcome."""
+    part = part[part[[f"{outcome}_{when}" for when in ("before", "after", "trend")]].notna().all(axis=1)]
     has_scores = bool(part["propensity"].notna().all())
+    answers = []
     try:
         panel = to_panel(part, outcome, part["propensity"].to_numpy() if has_scores else None)
     except LiftosError as error:
-        return pd.DataFrame([_refusal(platform, kind, outcome, method, level, str(error)) for method in METHODS])
-    rows = []
-    for method in METHODS:
+        return [_Answer(platform, kind, design, outcome, method, str(error)) for method in methods]
+    for method in methods:
+        found: EffectEstimate | str
         try:
-            result = estimate(method, panel, level=level, seed=seed, **method_options(method, rule))
+            found = estimate(method, panel, level=level, seed=seed, **method_options(method, rule))
         except LiftosError as error:
-            rows.append(_refusal(platform, kind, outcome, method, level, str(error)))
-        else:
-            certified = licensed(result, licence[method]) if method in licence else result
-            rows.append(_row(platform, kind, outcome, certified, licence.get(method)))
+            found = str(error)
+        own = licence.get(method)
+        if own is not None and not isinstance(found, str):
+            found = licensed(found, own)
+        answers.append(_Answer(platform, kind, design, outcome, method, found, own))
+    return answers
+
+
+def _table(answers: Sequence[_Answer], level: float) -> pd.DataFrame:
+    joint: dict[int, dict[str, float]] = {}
+    for platform in sorted({answer.platform for answer in answers}):
+        joint |= _joint(answer for answer in answers if answer.platform == platform and answer.is_primary)
+    rows = [
+        {
+            "platform": answer.platform,
+            "treatment_type": answer.treatment_type,
+            "design": answer.design,
+            "outcome": ROLES[answer.platform].outcomes[answer.outcome],
+            "label": ROLES[answer.platform].label_of(answer.outcome),
+            "role": DESIGNS[answer.design].role_of(answer.method),
+            **(
+                _refusal(answer.method, level, answer.found)
+                if isinstance(answer.found, str)
+                else _row(answer.found, answer.licence, joint.get(id(answer)))
+            ),
+        }
+        for answer in answers
+    ]
     return pd.DataFrame(rows)
 
 
-def _column(platform: str, outcome: str) -> str:
-    roles = ROLES[platform]
-    return roles.count if outcome == "count" else roles.value
-
-
-def _head(platform: str, kind: str, outcome: str) -> dict[str, object]:
+def _joint(primary: Iterable[_Answer]) -> dict[int, dict[str, float]]:
+    """Covariances of the primary effects of one platform that have a standard error."""
+    known = [a for a in primary if not isinstance(a.found, str) and math.isfinite(a.found.std_error)]
+    if not known:
+        return {}
+    covariance = covariance_of([answer.found for answer in known if not isinstance(answer.found, str)])
+    names = [answer.name for answer in known]
     return {
-        "platform": platform,
-        "treatment_type": kind,
-        "outcome": _column(platform, outcome),
-        "label": ROLES[platform].label,
+        id(answer): dict(zip(names, map(float, row), strict=True))
+        for answer, row in zip(known, covariance, strict=True)
     }
 
 
 def _row(
-    platform: str, kind: str, outcome: str, result: EffectEstimate, licence: Mapping[str, object] | None
+    result: EffectEstimate, licence: Mapping[str, object] | None, covariances: Mapping[str, float] | None
 ) -> dict[str, object]:
     told = result.to_row()
+    if covariances is not None:
+        facts = {**json.loads(str(told["diagnostics"])), COVARIANCES: covariances}
+        told["diagnostics"] = json.dumps(facts, allow_nan=False, sort_keys=True)
     return {
-        **_head(platform, kind, outcome),
         "method": result.method,
         "estimand": result.estimand,
         "estimate": _known(result.estimate),
@@ -164,9 +235,8 @@ def _row(
     }
 
 
-def _refusal(platform: str, kind: str, outcome: str, method: str, level: float, reason: str) -> dict[str, object]:
+def _refusal(method: str, level: float, reason: str) -> dict[str, object]:
     return {
-        **_head(platform, kind, outcome),
         "method": method,
         "estimand": "att",
         "estimate": None,

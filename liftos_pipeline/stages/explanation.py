@@ -17,6 +17,7 @@ from liftos_pipeline.settings import Settings
 from liftos_pipeline.stages.confounders import BUDGET_CHANGE, find_confounders
 from liftos_pipeline.stages.confounders import PANEL_COLUMNS as DETECTOR_COLUMNS
 from liftos_pipeline.stages.effects import estimate_effects
+from liftos_pipeline.stages.experiments import Declared
 from liftos_pipeline.stages.landmarks import PANEL_COLUMNS as ROW_COLUMNS
 from liftos_pipeline.stages.landmarks import causal_rows
 from liftos_pipeline.stages.propensity import propensity_scores
@@ -25,7 +26,7 @@ from liftos_pipeline.stages.treatments import identify_treatments, remember_trea
 
 PANEL_COLUMNS = tuple(dict.fromkeys([*DETECTOR_COLUMNS, *ROW_COLUMNS, "is_final"]))
 """What is read of the panel."""
-EFFECT = ["platform", "treatment_type", "outcome", "method", "estimand"]
+EFFECT = ["platform", "treatment_type", "design", "outcome", "method", "estimand"]
 """What names an effect."""
 PARTS = ("code", "seed", "data_maturity", "data_corrections", "new_days")
 _CELL = ["unit_type", "unit_id", "date_day"]
@@ -36,8 +37,8 @@ _MATURING = list(dict.fromkeys(name for roles in ROLES.values() for name in (rol
 class Seen:
     """What a run saw of one as-of day.
 
-    ``panel`` has ``PANEL_COLUMNS``; ``changes``, ``log_days`` and ``memory`` are what ``identify_treatments`` and
-    ``remember_treatments`` take.
+    ``panel`` has ``PANEL_COLUMNS``; ``changes``, ``log_days``, ``memory`` and ``experiments`` are what
+    ``identify_treatments`` and ``remember_treatments`` take.
     """
 
     as_of: date
@@ -45,6 +46,7 @@ class Seen:
     changes: pd.DataFrame
     log_days: pd.DataFrame
     memory: pd.DataFrame
+    experiments: pd.DataFrame
 
 
 def explain(
@@ -119,17 +121,19 @@ def effects_seen(seen: Seen, settings: Settings) -> pd.Series:
     """Estimate of every effect, by ``EFFECT``, by today's code. Certificates widen and refuse; they move no estimate."""
     seed, look_back = settings.liftos_seed, settings.liftos_look_back_days
     breaks = find_confounders(seen.panel, pd.DataFrame(), seen.as_of, seed, only={BUDGET_CHANGE})
-    found = identify_treatments(seen.changes, breaks, seen.log_days, seen.as_of, look_back)
+    declared = Declared(seen.experiments, seen.panel)
+    found = identify_treatments(seen.changes, breaks, seen.log_days, seen.as_of, look_back, declared)
     treatments = remember_treatments(seen.memory, found, seen.as_of, look_back)
-    rows = causal_rows(seen.panel, treatments)
+    rows = causal_rows(seen.panel, treatments, seen.experiments)
     effects = estimate_effects(
         rows,
         propensity_scores(rows, seed),
         treatments,
         pd.DataFrame(),
-        settings.liftos_confidence_level,
-        seed,
-        settings.liftos_overlap_min_effective_controls,
+        seen.panel,
+        level=settings.liftos_confidence_level,
+        seed=seed,
+        min_effective_controls=settings.liftos_overlap_min_effective_controls,
     )
     return _published(effects) if len(effects) else pd.Series(dtype=float)
 
@@ -160,6 +164,7 @@ def _corrected(start: Seen, meant: Seen) -> Seen:
         changes.reset_index(drop=True),
         meant.log_days,
         start.memory,
+        meant.experiments,
     )
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from liftos_pipeline.causal.adjustment import adjustment_set
 from liftos_pipeline.domain import CausalGraph
-from liftos_pipeline.stages.analysis import ANALYSIS_KEY, adjusted, analyses
+from liftos_pipeline.stages.analysis import adjusted, analyses
 from liftos_pipeline.stages.roles import MACRO
 
 OUTCOME = "outcome"
@@ -74,7 +74,7 @@ def graph_edges(rows: pd.DataFrame, confounders: pd.DataFrame, treatments: pd.Da
     parts: list[tuple[object, ...]] = []
     logged = treatments[treatments["evidence"] != "detected"]
     decided = set(zip(logged["platform"], logged["treatment_type"], strict=True))
-    for platform, kind, part in analyses(rows):
+    for platform, kind, _, part in analyses(rows.assign(design="any")):
         names = {_node(name) for outcome in ("count", "value") for name in adjusted(part, outcome)}
         found = _found(confounders, platform)
         graph = _graph(kind, sorted(names), found, (platform, kind) in decided)
@@ -101,7 +101,7 @@ def graphs(edges: pd.DataFrame) -> Iterator[tuple[str, str, CausalGraph]]:
     edges : DataFrame
         ``causal.causal_graph`` as of one day.
     """
-    for (platform, kind), part in edges.groupby(ANALYSIS_KEY, sort=True) if len(edges) else ():
+    for (platform, kind), part in edges.groupby(["platform", "treatment_type"], sort=True) if len(edges) else ():
         roles = dict(zip(part["cause"], part["cause_role"], strict=True))
         roles |= dict(zip(part["effect"], part["effect_role"], strict=True))
         latent = frozenset(name for name, role in roles.items() if role == "latent")

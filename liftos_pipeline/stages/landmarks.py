@@ -13,18 +13,28 @@ import numpy as np
 import pandas as pd
 
 from liftos_pipeline.schema import TREATMENT_TYPES
+from liftos_pipeline.stages.designs import DESIGNS, EXPERIMENT, members_of, treatments_of_designs
 from liftos_pipeline.stages.grid import Grid, to_grid
-from liftos_pipeline.stages.roles import AFTER_DAYS, BEFORE_DAYS, MACRO, ROLES, WINDOW_DAYS, Roles
+from liftos_pipeline.stages.roles import (
+    AFTER_DAYS,
+    BEFORE_DAYS,
+    MACRO,
+    ROLES,
+    SECONDARY_OUTCOMES,
+    WINDOW_DAYS,
+    Roles,
+)
 
 WHERE_IT_EXISTS = ("quality_before", "frequency_before")
 """Covariates that not every platform, nor every unit, has."""
 _NEVER = np.iinfo(np.int64).max // 2
 _OTHER_HORIZON_DAYS = 56
 _LAST_WEEK = 7
+_WHEN = ("before", "after", "trend")
 
 
 def _metrics(roles: Roles) -> tuple[str, ...]:
-    wanted = (roles.count, roles.value, roles.volume, roles.clicks, roles.exposure, roles.quality, roles.frequency)
+    wanted = (*roles.outcomes.values(), roles.exposure, roles.quality, roles.frequency)
     return tuple(dict.fromkeys(name for name in wanted if name is not None))
 
 
@@ -33,8 +43,10 @@ PANEL_COLUMNS = tuple(dict.fromkeys([*_KEYS, *MACRO.values(), *itertools.chain(*
 """What the rows are made of."""
 
 
-def causal_rows(panel: pd.DataFrame, treatments: pd.DataFrame) -> pd.DataFrame:
-    """Rows of ``causal.causal_marketing_data`` for every platform and treatment type.
+def causal_rows(
+    panel: pd.DataFrame, treatments: pd.DataFrame, experiments: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Rows of ``causal.causal_marketing_data`` for every platform, treatment type and landmarked design.
 
     Parameters
     ----------
@@ -42,15 +54,22 @@ def causal_rows(panel: pd.DataFrame, treatments: pd.DataFrame) -> pd.DataFrame:
         ``marketing_panel`` as of one day.
     treatments : DataFrame
         ``causal.treatments`` as of the same day.
+    experiments : DataFrame, optional
+        ``mart.experiments_as_of``: their units are the controls of what they cover.
     """
     calendar = _calendar(panel)
+    designed = treatments_of_designs(treatments)
     parts: list[pd.DataFrame] = []
     for platform, roles in ROLES.items():
         grid = to_grid(panel, platform, _metrics(roles))
         if len(grid.units) == 0:
             continue
-        starts = _starts(grid, treatments)
-        parts.extend(_analysis(grid, starts, kind, calendar) for kind in TREATMENT_TYPES)
+        starts = _starts(grid, designed)
+        members = frozenset(grid.units) if experiments is None else members_of(experiments, platform)
+        pools = {design: np.full(len(grid.units), True) for design in DESIGNS}
+        pools[EXPERIMENT] = np.isin(grid.units, list(members))
+        for kind in TREATMENT_TYPES:
+            parts.extend(_analysis(grid, starts, kind, design, pool, calendar) for design, pool in pools.items())
     filled = [part for part in parts if len(part)]
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
 
@@ -69,50 +88,55 @@ def _calendar(panel: pd.DataFrame) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class _Starts:
-    """Treatments of one type: the day index of each unit's first one, ``_NEVER`` without one; unit and day of all."""
+    """Treatments of one type: per unit the day index of the first one, ``_NEVER`` without one, and its design; unit and
+    day of all."""
 
     first: np.ndarray
+    design: np.ndarray
     unit: np.ndarray
     day: np.ndarray
 
 
-def _starts(grid: Grid, treatments: pd.DataFrame) -> dict[str, _Starts]:
-    """Treatments by type.
-
-    Where the platform's log has changes of the type, breaks that it does not explain are no treatments: they stay in
-    the table for people to look at.
-    """
+def _starts(grid: Grid, designed: pd.DataFrame) -> dict[str, _Starts]:
+    """Treatments by type."""
     starts = {}
+    mine = designed[designed["platform"] == grid.platform]
     for kind in TREATMENT_TYPES:
-        known = treatments[(treatments["treatment_type"] == kind) & (treatments["platform"] == grid.platform)]
-        known = known[known["standing"].isin(["current", "lapsed"])]
-        logged = known[known["evidence"] != "detected"]
-        known = logged if len(logged) else known
+        known = mine[mine["treatment_type"] == kind]
         unit = pd.Index(grid.units).get_indexer(known["unit_id"])
         day = (pd.to_datetime(known["started_on"]).to_numpy(dtype="datetime64[D]") - grid.days[0]).astype(int)
-        first = np.full(len(grid.units), _NEVER)
-        np.minimum.at(first, unit[unit >= 0], day[unit >= 0])
-        starts[kind] = _Starts(first, unit[unit >= 0], day[unit >= 0])
+        unit, day, design = unit[unit >= 0], day[unit >= 0], known["design"].to_numpy()[unit >= 0]
+        first, designs = np.full(len(grid.units), _NEVER), np.full(len(grid.units), None, dtype=object)
+        np.minimum.at(first, unit, day)
+        designs[unit] = design
+        starts[kind] = _Starts(first, designs, unit, day)
     return starts
 
 
-def _analysis(grid: Grid, starts: dict[str, _Starts], kind: str, calendar: pd.DataFrame) -> pd.DataFrame:
+def _analysis(
+    grid: Grid, starts: dict[str, _Starts], kind: str, design: str, pool: np.ndarray, calendar: pd.DataFrame
+) -> pd.DataFrame:
+    """Rows of one design. ``pool``: units that may be controls."""
     roles = ROLES[grid.platform]
     last_start = len(grid.days) - AFTER_DAYS - roles.maturity_days
+    first, is_designed = starts[kind].first, starts[kind].design == design
     parts = []
     for window in range(BEFORE_DAYS, last_start - WINDOW_DAYS + 2, WINDOW_DAYS):
-        first = starts[kind].first
-        treated = (first >= window) & (first < window + WINDOW_DAYS)
-        control = first >= window + AFTER_DAYS
+        treated = is_designed & (first >= window) & (first < window + WINDOW_DAYS)
+        control = pool & (first >= window + AFTER_DAYS)
         if treated.any() and control.any():
             parts.append(_window_rows(grid, starts, kind, window, treated, control))
     if not parts:
         return pd.DataFrame()
-    rows = pd.concat(parts, ignore_index=True)
+    rows = pd.concat(parts, ignore_index=True).assign(design=design)
     macro = calendar.reindex(pd.to_datetime(rows["window_start"]))
     for name in (*MACRO, "vintage"):
         rows[name] = macro[name].to_numpy()
-    observed = rows.drop(columns=["started_on", *WHERE_IT_EXISTS, *MACRO]).notna().all(axis=1)
+    rows[[f"{name}_{when}" for name in SECONDARY_OUTCOMES if name not in roles.outcomes for when in _WHEN]] = (
+        np.nan
+    )
+    secondary = [f"{name}_{when}" for name in SECONDARY_OUTCOMES for when in _WHEN]
+    observed = rows.drop(columns=["started_on", *WHERE_IT_EXISTS, *MACRO, *secondary]).notna().all(axis=1)
     return rows[observed]
 
 
@@ -135,8 +159,7 @@ def _window_rows(
         "started_on": np.where(is_treated, grid.days[own_start], np.datetime64("NaT")),
         "is_treated": is_treated.astype(int),
     }
-    roles = ROLES[grid.platform]
-    for name, column in (("count", roles.count), ("value", roles.value)):
+    for name, column in ROLES[grid.platform].outcomes.items():
         before = grid.mean(column, chosen, own_start - BEFORE_DAYS, BEFORE_DAYS)
         after = grid.mean(column, chosen, own_start, AFTER_DAYS)
         rows[f"{name}_before"], rows[f"{name}_after"] = before, after

@@ -5,32 +5,34 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
+from copy import copy
 from functools import wraps
-from typing import ParamSpec
+from typing import ParamSpec, TypeVar
 
 import pandas as pd
 
 P = ParamSpec("P")
+Answer = TypeVar("Answer")
 MOST_KEPT = 128
 
 
-def remembered(function: Callable[P, pd.DataFrame]) -> Callable[P, pd.DataFrame]:
+def remembered(function: Callable[P, Answer]) -> Callable[P, Answer]:
     """Answer equal inputs from memory, with a copy.
 
     The function's answer must depend on its inputs alone. Tables are equal where every label, type and value is;
     other inputs where their representations are.
     """
-    kept: OrderedDict[bytes, pd.DataFrame] = OrderedDict()
+    kept: OrderedDict[bytes, Answer] = OrderedDict()
 
     @wraps(function)
-    def asked(*args: P.args, **kwargs: P.kwargs) -> pd.DataFrame:
+    def asked(*args: P.args, **kwargs: P.kwargs) -> Answer:
         key = _digest((*args, *sorted(kwargs.items())))
         if key not in kept:
             kept[key] = function(*args, **kwargs)
             if len(kept) > MOST_KEPT:
                 kept.popitem(last=False)
         kept.move_to_end(key)
-        return kept[key].copy()
+        return copy(kept[key])
 
     return asked
 

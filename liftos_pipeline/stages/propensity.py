@@ -7,6 +7,7 @@ import pandas as pd
 from liftos_pipeline.causal.propensity.model import fit_propensity
 from liftos_pipeline.errors import LiftosError
 from liftos_pipeline.stages.analysis import analyses, to_panel
+from liftos_pipeline.stages.designs import DESIGNS
 from liftos_pipeline.stages.memory import remembered
 
 
@@ -23,7 +24,9 @@ def propensity_scores(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
         Seed of the folds.
     """
     parts = []
-    for _, _, part in analyses(rows):
+    for _, _, design, part in analyses(rows):
+        if not DESIGNS[design].landmarked:
+            continue
         try:
             parts.append(_scored(part, seed))
         except LiftosError:
@@ -35,5 +38,5 @@ def propensity_scores(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
 def _scored(part: pd.DataFrame, seed: int) -> pd.DataFrame:
     panel = to_panel(part, "count")
     fit = fit_propensity(panel, seed=seed)
-    scored = part[["platform", "treatment_type", "window_start", "unit_id", "is_treated"]]
+    scored = part[["platform", "treatment_type", "design", "window_start", "unit_id", "is_treated"]]
     return scored.assign(fold=panel.to_input_order(fit.folds), propensity=panel.to_input_order(fit.scores))

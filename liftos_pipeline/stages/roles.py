@@ -9,6 +9,11 @@ BEFORE_DAYS = 28
 AFTER_DAYS = 28
 WINDOW_DAYS = 7
 
+PRIMARY_OUTCOMES = ("count", "value")
+"""Roles of the outcomes that a decision is about: how many sales, and what they are worth."""
+SECONDARY_OUTCOMES = ("volume", "clicks", "opens", "leaves")
+"""Roles of what a treatment moves beside: spend or sends, clicks, opens, and who leaves a list."""
+
 
 @dataclass(frozen=True)
 class Roles:
@@ -28,10 +33,22 @@ class Roles:
     exposure: str
     quality: str | None
     frequency: str | None
+    opens: str | None
+    leaves: str | None
     label: str
     maturity_days: int
     restated_days: int
     assigned_by: Literal["campaign", "adset"]
+
+    @property
+    def outcomes(self) -> dict[str, str]:
+        """Column of every outcome that the platform has: ``PRIMARY_OUTCOMES``, then secondary ones."""
+        columns = {name: getattr(self, name) for name in (*PRIMARY_OUTCOMES, *SECONDARY_OUTCOMES)}
+        return {name: column for name, column in columns.items() if column is not None}
+
+    def label_of(self, outcome: str) -> str:
+        """Whose count an outcome is; ``secondary`` for what is no sale."""
+        return self.label if outcome in PRIMARY_OUTCOMES else "secondary"
 
 
 ROLES: dict[str, Roles] = {
@@ -44,6 +61,8 @@ ROLES: dict[str, Roles] = {
         "impressions",
         "quality_ranking_level",
         "frequency",
+        None,
+        None,
         "effect_on_reported",
         14,
         28,
@@ -57,6 +76,8 @@ ROLES: dict[str, Roles] = {
         "clicks",
         "impressions",
         "quality_score",
+        None,
+        None,
         None,
         "effect_on_reported",
         14,
@@ -72,6 +93,8 @@ ROLES: dict[str, Roles] = {
         "email_sends",
         None,
         None,
+        "email_opens",
+        "unsubscribes",
         "effect_on_orders",
         3,
         3,

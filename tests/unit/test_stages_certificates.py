@@ -13,10 +13,10 @@ import pytest
 from liftos_pipeline.checks.certificates import no_method_is_blocked
 from liftos_pipeline.schema.results import CERTIFICATES
 from liftos_pipeline.stages import certificates as stage
-from liftos_pipeline.stages.certificates import certificate_rows
-from liftos_pipeline.stages.effects import METHODS, estimate_effects
+from liftos_pipeline.stages.certificates import METHODS, certificate_rows
+from liftos_pipeline.stages.effects import estimate_effects
 from liftos_pipeline.stages.memory import MOST_KEPT, remembered
-from tests.unit.test_stages_effects import ANALYSIS, many, scored, treatments
+from tests.unit.test_stages_effects import ANALYSIS, NO_PANEL, many, scored, treatments
 
 AS_OF = date(2026, 6, 29)
 
@@ -106,9 +106,8 @@ def certificate(status: str, method: str = "doubly_robust", **more: object) -> d
 
 def effect_under(*rows: dict[str, object]) -> pd.DataFrame:
     data = many(0.5)
-    found = estimate_effects(
-        data, scored(data, 0.5), treatments(tuple(ANALYSIS.values())), pd.DataFrame(list(rows)), 0.95, 1, 20.0
-    )
+    given = (data, scored(data, 0.5), treatments(("meta", "creative_change")), pd.DataFrame(list(rows)), NO_PANEL)
+    found = estimate_effects(*given, level=0.95, seed=1, min_effective_controls=20.0)
     return found[found["outcome"] == "conversions_reported"].set_index("method")
 
 

@@ -11,16 +11,19 @@ import pandas as pd
 import pytest
 
 from liftos_pipeline.stages.analysis import COVARIATES, analyses, covariates, to_panel
-from liftos_pipeline.stages.attribution import attribute
-from liftos_pipeline.stages.effects import METHODS, PRIMARY_METHOD, estimate_effects
+from liftos_pipeline.stages.designs import DESIGNS, LANDMARKED
+from liftos_pipeline.stages.effects import estimate_effects
 from liftos_pipeline.stages.gates import gate_rows
 from liftos_pipeline.stages.propensity import propensity_scores
-from liftos_pipeline.stages.roles import MACRO
+from liftos_pipeline.stages.roles import MACRO, PRIMARY_OUTCOMES, SECONDARY_OUTCOMES
+from liftos_pipeline.stages.weekly import PANEL_COLUMNS
 
-ANALYSIS = {"platform": "meta", "treatment_type": "creative_change"}
+ANALYSIS = {"platform": "meta", "treatment_type": "creative_change", "design": LANDMARKED}
+METHODS, PRIMARY_METHOD = DESIGNS[LANDMARKED].landmarked, DESIGNS[LANDMARKED].primary
 WINDOW = pd.Timestamp(2026, 2, 1)
 AS_OF = date(2026, 5, 31)
 LEVEL = 0.9
+OUTCOMES = (*PRIMARY_OUTCOMES, *SECONDARY_OUTCOMES)
 NUMBERS = ["estimate", "std_error", "ci_low", "ci_high", "p_value"]
 
 
@@ -33,8 +36,7 @@ def causal_ready(treated: list[float], controls: list[float], **columns: object)
     levels = {
         **dict.fromkeys(COVARIATES, 1.0),
         **dict.fromkeys(MACRO, 1.0),
-        "count_trend": 0.0,
-        "value_trend": 0.0,
+        **{f"{outcome}_{when}": 0.0 for outcome in OUTCOMES for when in ("before", "after", "trend")},
     }
     outcomes = {"count_before": 4.0, "count_after": 4.0 + change, "value_before": 7.0}
     return frame.assign(**{**levels, **outcomes, "value_after": 7.0 + 10 * change, **columns})
@@ -46,7 +48,18 @@ def many(effect: float, **columns: object) -> pd.DataFrame:
 
 
 def treatments(*analysed: tuple[str, str]) -> pd.DataFrame:
-    return pd.DataFrame(analysed, columns=["platform", "treatment_type"])
+    """Two units that started in each analysis."""
+    frame = pd.DataFrame(analysed, columns=["platform", "treatment_type"])
+    told = {
+        "standing": "current",
+        "evidence": "logged",
+        "assignment_method": "observational",
+        "started_on": WINDOW,
+    }
+    return pd.concat([frame.assign(unit_id=unit, **told) for unit in ("a", "b")], ignore_index=True)
+
+
+NO_PANEL = pd.DataFrame(columns=list(PANEL_COLUMNS))
 
 
 def scored(rows: pd.DataFrame, propensity: object) -> pd.DataFrame:
@@ -57,10 +70,11 @@ def effects_of(
     rows: pd.DataFrame, scores: pd.DataFrame | None = None, *wanted: tuple[str, str], controls: float = 20.0
 ) -> pd.DataFrame:
     given = scored(rows, 0.5) if scores is None else scores
-    called_for = treatments(tuple(ANALYSIS.values()), *wanted)
-    return estimate_effects(
-        rows, given, called_for, pd.DataFrame(), LEVEL, seed=1, min_effective_controls=controls
+    called_for = treatments(("meta", "creative_change"), *wanted)
+    effects = estimate_effects(
+        rows, given, called_for, pd.DataFrame(), NO_PANEL, level=LEVEL, seed=1, min_effective_controls=controls
     )
+    return effects[(effects["label"] != "secondary") & (effects["method"] != "staggered_did")]
 
 
 def by_method(effects: pd.DataFrame, outcome: str = "conversions_reported") -> pd.DataFrame:
@@ -78,12 +92,12 @@ def test_analyses_come_in_a_fixed_order_whatever_the_order_of_the_rows() -> None
     )
     for order in (rows, rows[::-1]):
         found = analyses(order)
-        assert [(platform, kind, len(part)) for platform, kind, part in found] == [
+        assert [(platform, kind, len(part)) for platform, kind, _, part in found] == [
             ("google_ads", "creative_change", 2),
             ("meta", "budget_change", 2),
             ("meta", "creative_change", 4),
         ]
-        last = found[2][2]
+        last = found[2][3]
         assert list(last.index) == [0, 1, 2, 3]
         keys = list(zip(last["window_start"], last["unit_id"], strict=True))
         assert keys == sorted(keys)
@@ -200,7 +214,8 @@ def test_what_is_asked_for_and_cannot_be_computed_says_why() -> None:
         ("orders", "effect_on_orders"),
         ("order_revenue", "effect_on_orders"),
     }
-    assert estimate_effects(small.iloc[:0], scored(small, 0.5), treatments(), pd.DataFrame(), LEVEL, 1, 20.0).empty
+    nothing = (small.iloc[:0], scored(small, 0.5), treatments(), pd.DataFrame(), NO_PANEL)
+    assert estimate_effects(*nothing, level=LEVEL, seed=1, min_effective_controls=20.0).empty
 
 
 def test_a_refused_effect_keeps_its_number_and_its_reason() -> None:
@@ -223,47 +238,6 @@ def test_an_effect_without_limits_keeps_its_number_and_says_why() -> None:
     assert effect["estimate"] == pytest.approx(1.375)
     assert effect[["std_error", "ci_low", "ci_high", "p_value", "refused"]].isna().all()
     assert effect["undefined"] == "1 treated unit; at least 2 are needed"
-
-
-def published(*changes: dict[str, object]) -> pd.DataFrame:
-    """A whole row of the primary method per entry, changed as given."""
-    names = {"outcome": "conversions_reported", "label": "effect_on_reported", "method": PRIMARY_METHOD}
-    said = {"estimand": "att", "level": LEVEL, "refused": None, "undefined": None}
-    numbers = {"estimate": 0.5, "std_error": 0.1, "ci_low": 0.25, "ci_high": 1.0, "p_value": 0.01}
-    counts = dict.fromkeys(("n_rows", "n_units", "n_treated", "n_clusters"), 5)
-    return pd.DataFrame([{**ANALYSIS, **names, **said, **numbers, **counts, **change} for change in changes])
-
-
-def test_attribution_adds_the_effect_up_over_the_treated_days() -> None:
-    rows = causal_ready([2.0, 3.0], [100.0])
-    again = rows.iloc[:1].assign(window_start=WINDOW + timedelta(days=7))
-    elsewhere = causal_ready([50.0], [0.0], platform="google_ads")
-    effects = published({}, {"outcome": "revenue_reported"}, {"method": "ipw"})
-    count, value = attribute(pd.concat([rows, again, elsewhere]), effects).to_dict("records")
-    assert (count["treated_units"], count["treated_unit_days"]) == (2, 3 * 28)
-    assert count["reported_change"] == 28 * (2 + 3 + 2)
-    assert (count["incremental_low"], count["incremental"], count["incremental_high"]) == (21.0, 42.0, 84.0)
-    assert (count["outcome"], count["method"], count["level"]) == ("conversions_reported", PRIMARY_METHOD, LEVEL)
-    assert count["refused"] is None
-    assert value["reported_change"] == 10 * count["reported_change"]
-
-
-def test_attribution_has_a_reason_instead_of_a_number() -> None:
-    rows = causal_ready([2.0], [1.0])
-    nothing = dict.fromkeys(NUMBERS)
-    effects = published(
-        {"refused": "too little overlap"},
-        {"outcome": "revenue_reported", "undefined": "estimate: no rows", **nothing},
-        {"platform": "klaviyo", "outcome": "orders", "refused": "no control", **nothing},
-        {"treatment_type": "budget_change", "refused": "no unit", **nothing},
-    )
-    found = attribute(rows, effects)
-    assert found[["incremental", "incremental_low", "incremental_high"]].isna().all(axis=None)
-    assert found["refused"].tolist() == ["too little overlap", "estimate: no rows", "no control", "no unit"]
-    assert found["treated_unit_days"].tolist() == [28, 28, 0, 0]
-    assert found["treated_units"].tolist() == [1, 1, 0, 0]
-    assert found["reported_change"].isna().tolist() == [False, False, True, True]
-    assert attribute(rows.iloc[:0], effects)["treated_units"].tolist() == [0, 0, 0, 0]
 
 
 def gates_of(scores: pd.DataFrame, min_effective_controls: float) -> pd.DataFrame:

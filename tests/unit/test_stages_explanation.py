@@ -15,6 +15,8 @@ from liftos_pipeline.stages.explanation import PANEL_COLUMNS, PARTS, Seen, effec
 FIRST_DAY = date(2026, 1, 1)
 N_DAYS, MORE_DAYS, N_UNITS, MORE_UNITS = 112, 14, 30, 3
 STARTED_AFTER = 49
+NO_EXPERIMENT = pd.DataFrame(columns=["platform", "experiment_id", "unit", "unit_ids"])
+SALES = ("conversions_reported", "revenue_reported")
 ROUNDING = 1e-9
 """Differences of sums of a few floating numbers of size one."""
 THEN = Settings(liftos_look_back_days=N_DAYS, liftos_seed=1, liftos_overlap_min_effective_controls=1)
@@ -83,7 +85,7 @@ def seen(rows: pd.DataFrame, n_units: int, n_days: int) -> Seen:
         }
     ).assign(first_known_on=lambda frame: frame["changed_on"])
     days = pd.DataFrame({"platform": "meta", "account_id": "1", "date_day": rows["date_day"].unique()})
-    return Seen(FIRST_DAY + timedelta(days=n_days - 1), rows, changes, days, pd.DataFrame())
+    return Seen(FIRST_DAY + timedelta(days=n_days - 1), rows, changes, days, pd.DataFrame(), NO_EXPERIMENT)
 
 
 EARLY = seen(panel(N_UNITS, N_DAYS), N_UNITS, N_DAYS)
@@ -104,6 +106,11 @@ def history(source: Seen, settings: Settings = THEN, shift: float = 0.0) -> pd.D
     return (GIVEN[id(source), settings.liftos_seed] + shift).rename("estimate").reset_index()
 
 
+def landmarked(table: pd.DataFrame) -> pd.DataFrame:
+    """Without the weekly method, which has too few final weeks in the shorter of these panels."""
+    return table[table["method"] != "staggered_did"]
+
+
 CASES = {
     "code": (EARLY, EARLY, EARLY, 0.25, THEN),
     "seed": (EARLY, EARLY, EARLY, 0.0, SEED),
@@ -117,7 +124,7 @@ CASES = {
 def test_one_cause_moves_its_own_part_alone(part: str) -> None:
     start, meant, later, shift, now = CASES[part]
     table = explain(start, meant, later, history(start, THEN, shift), history(later, now), (THEN, now))
-    table = table[table["method"] == "doubly_robust"]
+    table = table[(table["method"] == "doubly_robust") & table["outcome"].isin(SALES)]
     assert len(table) == 2 and table["undefined"].isna().all()
     assert (table[part].abs() > 1e-4).all(), table
     assert table[part].tolist() == pytest.approx(table["change"].tolist(), abs=ROUNDING)
@@ -127,11 +134,11 @@ def test_one_cause_moves_its_own_part_alone(part: str) -> None:
 
 def test_all_causes_add_up_and_the_way_back_is_the_way_with_the_other_sign() -> None:
     given, wanted = history(PENDING, THEN, 0.25), history(LATER, SEED)
-    table = explain(PENDING, LATER_OF_EARLY, LATER, given, wanted, (THEN, SEED))
+    table = landmarked(explain(PENDING, LATER_OF_EARLY, LATER, given, wanted, (THEN, SEED)))
     assert table["undefined"].isna().all()
     change = table["to_estimate"] - table["from_estimate"]
     assert table[list(PARTS)].sum(axis=1).tolist() == pytest.approx(change.tolist(), abs=ROUNDING)
-    weighted = table[table["method"] == "doubly_robust"]
+    weighted = table[(table["method"] == "doubly_robust") & table["outcome"].isin(SALES)]
     assert (weighted[["code", "seed", "data_maturity", "new_days"]].abs() > 1e-4).all(axis=None)
     back = reverse(table)
     assert back["from_estimate"].tolist() == table["to_estimate"].tolist()
@@ -143,4 +150,4 @@ def test_an_effect_that_only_one_run_has_says_where_it_came_to_be() -> None:
         EARLY, LATER_OF_EARLY, LATER, history(EARLY), history(LATER).assign(estimate=np.nan), (THEN, THEN)
     )
     assert table[list(PARTS)].isna().all(axis=None)
-    assert set(table["undefined"]) == {"no estimate by the later run"}
+    assert set(landmarked(table)["undefined"]) == {"no estimate by the later run"}

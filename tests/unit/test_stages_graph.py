@@ -26,7 +26,9 @@ def analysis_rows(**fixed: object) -> pd.DataFrame:
     names = [*COVARIATES, *(f"{o}_{part}" for o in ("count", "value") for part in ("before", "after", "trend"))]
     frame = pd.DataFrame({name: rng.normal(size=60) for name in names})
     days = pd.to_datetime(["2026-02-02", "2026-02-09"]).repeat(30)
-    frame = frame.assign(platform="meta", treatment_type=KIND, window_start=days, is_treated=np.arange(60) % 2)
+    frame = frame.assign(
+        platform="meta", treatment_type=KIND, design="landmarked", window_start=days, is_treated=np.arange(60) % 2
+    )
     return frame.assign(unit_id=[f"u{number}" for number in range(60)], **fixed)
 
 
@@ -61,7 +63,7 @@ def derived(
 )
 def test_estimation_adjusts_for_the_derived_set_and_for_nothing_else(fixed: dict[str, object]) -> None:
     rows = analysis_rows(**fixed)
-    (_, _, part), = analyses(rows)  # fmt: skip
+    (*_, part), = analyses(rows)  # fmt: skip
     row = derived(rows)
     union = set(json.loads(str(row["adjusted_set"])))
     for outcome in ("count", "value"):

@@ -246,10 +246,15 @@ def test_lists_are_measured_in_orders_and_sends_and_mature_in_three_days() -> No
     }
     lists = pd.concat([meta(unit, 28 + 6 + 28 + 3, spend=60.0) for unit in ("a", "b")])
     lists = lists.rename(columns=renamed).assign(platform="klaviyo", unit_type="list")
+    lists = lists.assign(email_opens=6.0, unsubscribes=0.0)
     treatments = started(("a", 34)).assign(platform="klaviyo")
     rows = causal_rows(lists.drop(columns=["impressions", "quality_ranking_level", "frequency"]), treatments)
     assert rows["unit_id"].tolist() == ["a", "b"]
     assert rows["count_before"].tolist() == [1.0, 1.0]
+    assert (
+        rows[["volume_after", "clicks_after", "opens_after", "leaves_after"]].to_numpy().tolist()
+        == [[60, 3, 6, 0]] * 2
+    )
     assert rows["click_rate_before"].tolist() == [3 / 60, 3 / 60]
     assert rows[["quality_before", "frequency_before"]].isna().all(axis=None)
     short = lists[lists["date_day"] < day(28 + 6 + 28 + 2)]

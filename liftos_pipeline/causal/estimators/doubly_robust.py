@@ -141,7 +141,7 @@ def doubly_robust(
     effect = effect_from(
         panel, "doubly_robust", scored.estimand, estimate, uncertainty, diagnostics, scored.warnings
     )
-    effect = replace(effect, path=path)
+    effect = replace(effect, path=path, influence=_by_cluster(panel, chosen.influence))
     return (
         _with_unit_effects(effect, unit_effects(chosen.models, weighting, seed, level))
         if effects == "unit"
@@ -245,6 +245,10 @@ def _path(panel: Panel, chosen: _Split, level: float, seed: int) -> pd.DataFrame
     stratum = np.zeros(int(counted.sum()), dtype=np.int64)
     labels = panel.index.period_labels
     return path_with_bands("period", labels, estimates, influences[counted], told, stratum, level, seed)
+
+
+def _by_cluster(panel: Panel, influence: Floats) -> pd.DataFrame:
+    return pd.DataFrame({"cluster": panel.index.cluster_labels, "influence": influence})
 
 
 def _with_unit_effects(effect: EffectEstimate, found: UnitEffects) -> EffectEstimate:

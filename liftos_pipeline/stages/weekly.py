@@ -1,0 +1,188 @@
+"""The panel by weeks: methods that follow units over time, their effects and paths.
+
+Weeks begin on Monday and are used once none of their days is pulled again: an answer moves once a week. A unit is treated
+from the first whole week after its start, for four of them; the week in which it starts is one of anticipation, and
+compared with the week before that. Outcomes are divided by the unit's own level and weighted by it, so that trends are
+parallel in proportion: what the calendar does to a unit grows with its size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from liftos_pipeline.causal import Panel, estimate
+from liftos_pipeline.causal.results import EffectEstimate
+from liftos_pipeline.errors import LiftosError
+from liftos_pipeline.stages.designs import DESIGNS, KEY, treatments_of_designs
+from liftos_pipeline.stages.grid import Grid, to_grid
+from liftos_pipeline.stages.memory import remembered
+from liftos_pipeline.stages.roles import PRIMARY_OUTCOMES, ROLES
+
+WEEK = 7
+BASE_WEEKS = 4
+"""First weeks of the panel: the level of a unit is its mean over them, and nobody who starts in them is analysed."""
+AFTER_WEEKS = 4
+_THURSDAY = 3
+"""Days from a Monday to 1970-01-01, day 0."""
+_LIMITS = ("estimate", "std_error", "ci_low", "ci_high", "band_low", "band_high")
+_OUTCOMES = (*PRIMARY_OUTCOMES, "volume")
+PANEL_COLUMNS = (
+    *("platform", "unit_type", "unit_id", "date_day"),
+    *dict.fromkeys(roles.outcomes[name] for roles in ROLES.values() for name in _OUTCOMES),
+)
+"""What is read of the panel."""
+
+
+@dataclass(frozen=True, eq=False)
+class WeeklyEffect:
+    """What one method said about one analysis and outcome: an effect, or the reason why there is none."""
+
+    platform: str
+    treatment_type: str
+    design: str
+    outcome: str
+    method: str
+    found: EffectEstimate | str
+
+
+def weekly_effects(
+    panel: pd.DataFrame, treatments: pd.DataFrame, level: float, seed: int
+) -> Iterator[WeeklyEffect]:
+    """Effects per treated unit-day over the four whole weeks after the start, in outcome units.
+
+    Parameters
+    ----------
+    panel : DataFrame
+        ``PANEL_COLUMNS`` of ``marketing_panel`` as of one day.
+    treatments : DataFrame
+        ``causal.treatments`` as of the same day.
+    """
+    designed = treatments_of_designs(treatments)
+    for platform in sorted(set(designed["platform"])):
+        grid = to_grid(panel, platform, tuple(ROLES[platform].outcomes[name] for name in _OUTCOMES))
+        mine = designed[designed["platform"] == platform]
+        for (_, kind), starts in mine.groupby(KEY, sort=True):
+            for design in sorted(set(starts["design"])):
+                for outcome in _outcomes(design):
+                    column = ROLES[platform].outcomes[outcome]
+                    for method in DESIGNS[design].weekly:
+                        found = _found(grid, starts, design, column, method, level, seed)
+                        yield WeeklyEffect(platform, str(kind), design, outcome, method, found)
+
+
+def _outcomes(design: str) -> tuple[str, ...]:
+    """Sales; where decisions rest on a weekly method, also what the treatment adds to spend."""
+    return _OUTCOMES if DESIGNS[design].primary in DESIGNS[design].weekly else PRIMARY_OUTCOMES
+
+
+def _found(
+    grid: Grid, starts: pd.DataFrame, design: str, column: str, method: str, level: float, seed: int
+) -> EffectEstimate | str:
+    try:
+        weeks = by_week(grid, starts, design, column)
+        return _estimated(weeks, method, level, seed)
+    except LiftosError as error:
+        return str(error)
+
+
+def by_week(grid: Grid, starts: pd.DataFrame, design: str, column: str) -> pd.DataFrame:
+    """unit, week, treated (0/1), outcome (mean per day), base (mean per day over the first four weeks).
+
+    Rows of a unit end when something of the same type that another design analyses starts, and four whole weeks after its
+    own start.
+
+    Raises
+    ------
+    LiftosError
+        Nobody is treated with four weeks before and after.
+    """
+    first_day, n_weeks = _whole_weeks(grid)
+    if n_weeks <= BASE_WEEKS + AFTER_WEEKS:
+        raise LiftosError(
+            f"more than {BASE_WEEKS + AFTER_WEEKS} final weeks", str(n_weeks), "Wait, or look back on more days."
+        )
+    values = grid.values[column][:, first_day : first_day + n_weeks * WEEK].reshape(-1, n_weeks, WEEK).mean(axis=2)
+    begins = grid.days[first_day]
+    own = starts.groupby("unit_id").agg(first=("started_on", "min"), design=("design", "first"))
+    own = own.reindex(grid.units)
+    days = (pd.to_datetime(own["first"]) - pd.Timestamp(begins)).dt.days.to_numpy(dtype=float)
+    is_mine = (own["design"] == design).to_numpy()
+    whole = np.ceil(days / WEEK)
+    week = np.arange(n_weeks)
+    with np.errstate(invalid="ignore"):
+        is_before = ~(week[None, :] >= whole[:, None])
+        is_after = (week >= whole[:, None]) & (week < whole[:, None] + AFTER_WEEKS) & is_mine[:, None]
+        usable = ~(days < BASE_WEEKS * WEEK)
+    base = values[:, :BASE_WEEKS].mean(axis=1)
+    usable &= np.isfinite(base) & (base > 0)
+    unit, place = np.nonzero((is_before | is_after) & usable[:, None] & np.isfinite(values))
+    table = pd.DataFrame(
+        {
+            "unit": grid.units[unit],
+            "week": place,
+            "treated": is_after[unit, place].astype(int),
+            "outcome": values[unit, place],
+            "base": base[unit],
+        }
+    )
+    if not table["treated"].any():
+        raise LiftosError(
+            "treated units with four whole final weeks before and after their start",
+            f"none of {int(is_mine.sum())}",
+            "Wait, or look back on more days.",
+        )
+    return table
+
+
+def _whole_weeks(grid: Grid) -> tuple[int, int]:
+    """Index of the first Monday, and how many whole weeks from it on are final."""
+    if len(grid.days) == 0:
+        return 0, 0
+    first_day = -(grid.days[0].astype(int) + _THURSDAY) % WEEK
+    n_days = len(grid.days) - ROLES[grid.platform].restated_days - first_day
+    return first_day, max(n_days // WEEK, 0)
+
+
+@remembered
+def _estimated(weeks: pd.DataFrame, method: str, level: float, seed: int) -> EffectEstimate:
+    if method == "synthetic_control":
+        balanced = _balanced(weeks)
+        panel = Panel.from_frame(balanced, outcome="outcome", treatment="treated", unit="unit", period="week")
+        return estimate(method, panel, level=level, seed=seed)
+    table = weeks.assign(outcome=weeks["outcome"] / weeks["base"])
+    panel = Panel.from_frame(
+        table, outcome="outcome", treatment="treated", unit="unit", period="week", weights="base"
+    )
+    found = estimate(
+        method,
+        panel,
+        level=level,
+        seed=seed,
+        control_group="not_yet_treated",
+        anticipation=1,
+        aggregation="dynamic",
+    )
+    treated = weeks.groupby("unit").agg(treated=("treated", "max"), base=("base", "first"))
+    return _times(found, float(treated.loc[treated["treated"] == 1, "base"].mean()))
+
+
+def _balanced(weeks: pd.DataFrame) -> pd.DataFrame:
+    """Weeks that the treated unit has, and the units that have them all."""
+    kept = weeks[
+        weeks["week"].isin(weeks.loc[weeks["treated"].groupby(weeks["unit"]).transform("max") == 1, "week"])
+    ]
+    n_weeks = kept["week"].nunique()
+    return kept[kept.groupby("unit")["week"].transform("size") == n_weeks]
+
+
+def _times(found: EffectEstimate, factor: float) -> EffectEstimate:
+    """The effect and its path in units of the outcome."""
+    path = found.path
+    if path is not None:
+        path = path.assign(**{name: factor * path[name] for name in _LIMITS if name in path})
+    numbers = {name: factor * getattr(found, name) for name in ("estimate", "std_error", "ci_low", "ci_high")}
+    return replace(found, path=path, **numbers)
