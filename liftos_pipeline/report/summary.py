@@ -77,7 +77,7 @@ def summary_cells(summary: pd.DataFrame) -> list[list[str]]:
         [
             CHANNELS[row["platform"]],
             row["treatment_type"].removesuffix("_change"),
-            f"{row['tier']} {row['design']}",
+            f"{row['tier']} {row['verdict'].replace('_', ' ')}",
             OUTCOMES[row["outcome"]],
             str(row["treated_units"]),
             _number(row["reported_change"]),

@@ -44,12 +44,12 @@ DESIGNS: Mapping[str, Design] = {
         "Treatments that a declared experiment covers, against its units not yet treated.",
     ),
     STAGGERED: Design(
-        "staggered_did",
-        (),
+        "doubly_robust",
+        ("difference_in_means", "doubly_robust"),
         ("staggered_did",),
         None,
         "T2",
-        "Treatments that an account's date brought, week by week against units not yet treated.",
+        "Treatments that their account's date brought, one account after another, against the units not yet treated.",
     ),
     LANDMARKED: Design(
         "doubly_robust",

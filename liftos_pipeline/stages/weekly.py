@@ -66,11 +66,12 @@ def weekly_effects(
         grid = to_grid(panel, platform, tuple(ROLES[platform].outcomes[name] for name in _OUTCOMES))
         mine = designed[designed["platform"] == platform]
         for (_, kind), starts in mine.groupby(KEY, sort=True):
+            others = mine[mine["treatment_type"] != kind]
             for design in sorted(set(starts["design"])):
                 for outcome in _outcomes(design):
                     column = ROLES[platform].outcomes[outcome]
                     for method in DESIGNS[design].weekly:
-                        found = _found(grid, starts, design, column, method, level, seed)
+                        found = _found(grid, starts, others, design, column, method, level, seed)
                         yield WeeklyEffect(platform, str(kind), design, outcome, method, found)
 
 
@@ -80,27 +81,40 @@ def _outcomes(design: str) -> tuple[str, ...]:
 
 
 def _found(
-    grid: Grid, starts: pd.DataFrame, design: str, column: str, method: str, level: float, seed: int
+    grid: Grid,
+    starts: pd.DataFrame,
+    others: pd.DataFrame,
+    design: str,
+    column: str,
+    method: str,
+    level: float,
+    seed: int,
 ) -> EffectEstimate | str:
     try:
-        weeks = by_week(grid, starts, design, column)
+        weeks = by_week(grid, starts, others, design, column)
         return _estimated(weeks, method, level, seed)
     except LiftosError as error:
         return str(error)
 
 
-def by_week(grid: Grid, starts: pd.DataFrame, design: str, column: str) -> pd.DataFrame:
-    """unit, week, treated (0/1), outcome (mean per day), base (mean per day over the first four weeks).
+def by_week(grid: Grid, starts: pd.DataFrame, others: pd.DataFrame, design: str, column: str) -> pd.DataFrame:
+    """unit, spell, week, treated (0/1), outcome (mean per day), base (mean per day over the first four weeks).
 
     Rows of a unit end when something of the same type that another design analyses starts, and four whole weeks after its
-    own start.
+    own start. The week in which something of another type starts is left out and begins a new spell of the unit: weeks are
+    compared within spells alone, so that no effect holds that of another change, and changes that start together hold none.
+
+    Parameters
+    ----------
+    starts, others : DataFrame
+        unit_id, started_on, design: treatments of the analysed type, and of all other types.
 
     Raises
     ------
     LiftosError
         Nobody is treated with four weeks before and after.
     """
-    first_day, n_weeks = _whole_weeks(grid)
+    first_day, n_weeks = whole_weeks(grid)
     if n_weeks <= BASE_WEEKS + AFTER_WEEKS:
         raise LiftosError(
             f"more than {BASE_WEEKS + AFTER_WEEKS} final weeks", str(n_weeks), "Wait, or look back on more days."
@@ -117,12 +131,17 @@ def by_week(grid: Grid, starts: pd.DataFrame, design: str, column: str) -> pd.Da
         is_before = ~(week[None, :] >= whole[:, None])
         is_after = (week >= whole[:, None]) & (week < whole[:, None] + AFTER_WEEKS) & is_mine[:, None]
         usable = ~(days < BASE_WEEKS * WEEK)
+    changed = _weeks_of(grid, others, begins, n_weeks)
+    spell = np.cumsum(changed, axis=1)
     base = values[:, :BASE_WEEKS].mean(axis=1)
     usable &= np.isfinite(base) & (base > 0)
-    unit, place = np.nonzero((is_before | is_after) & usable[:, None] & np.isfinite(values))
+    unit, place = np.nonzero((is_before | is_after) & usable[:, None] & np.isfinite(values) & ~changed)
     table = pd.DataFrame(
         {
             "unit": grid.units[unit],
+            "spell": [
+                f"{name} {number}" for name, number in zip(grid.units[unit], spell[unit, place], strict=True)
+            ],
             "week": place,
             "treated": is_after[unit, place].astype(int),
             "outcome": values[unit, place],
@@ -138,7 +157,17 @@ def by_week(grid: Grid, starts: pd.DataFrame, design: str, column: str) -> pd.Da
     return table
 
 
-def _whole_weeks(grid: Grid) -> tuple[int, int]:
+def _weeks_of(grid: Grid, others: pd.DataFrame, begins: np.datetime64, n_weeks: int) -> np.ndarray:
+    """Whether something of another type starts, shape (n_units, n_weeks)."""
+    found = np.zeros((len(grid.units), n_weeks), dtype=bool)
+    unit = pd.Index(grid.units).get_indexer(others["unit_id"])
+    week = (pd.to_datetime(others["started_on"]) - pd.Timestamp(begins)).dt.days.to_numpy() // WEEK
+    inside = (unit >= 0) & (week >= 0) & (week < n_weeks)
+    found[unit[inside], week[inside]] = True
+    return found
+
+
+def whole_weeks(grid: Grid) -> tuple[int, int]:
     """Index of the first Monday, and how many whole weeks from it on are final."""
     if len(grid.days) == 0:
         return 0, 0
@@ -155,7 +184,13 @@ def _estimated(weeks: pd.DataFrame, method: str, level: float, seed: int) -> Eff
         return estimate(method, panel, level=level, seed=seed)
     table = weeks.assign(outcome=weeks["outcome"] / weeks["base"])
     panel = Panel.from_frame(
-        table, outcome="outcome", treatment="treated", unit="unit", period="week", weights="base"
+        table,
+        outcome="outcome",
+        treatment="treated",
+        unit="spell",
+        period="week",
+        weights="base",
+        cluster="unit",
     )
     found = estimate(
         method,
