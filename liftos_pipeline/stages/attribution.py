@@ -137,18 +137,21 @@ class _Accounts:
     def _summed(self, days_of: Mapping[tuple[str, str], float], outcome: str) -> dict[str, object]:
         """Totals over analyses, by treatment type and design, each with its unit-days."""
         total = self._joint.total(_weights(days_of, outcome))
+        is_money = ROLES[self._platform].volume == "spend"
         spend = _weights(days_of, "volume")
-        has_money = ROLES[self._platform].volume == "spend" and self._joint.is_usable(spend)
         found = {
             "incremental": total.value,
             "incremental_low": _finite(total.low),
             "incremental_high": _finite(total.high),
-            "incremental_spend": self._joint.total(spend).value if has_money else None,
+            "incremental_spend": self._joint.total(spend).value
+            if is_money and self._joint.is_usable(spend)
+            else None,
         }
         budgets = {name: days for name, days in days_of.items() if name[0] == _BUDGET}
-        if outcome != PRIMARY_OUTCOMES[1] or not has_money or not budgets:
+        moved = _weights(budgets, "volume")
+        if outcome != PRIMARY_OUTCOMES[1] or not is_money or not budgets or not self._joint.is_usable(moved):
             return {**found, **_NO_RETURN, "iroas_reason": _NO_MONEY}
-        return {**found, **self._returns(_weights(budgets, outcome), _weights(budgets, "volume"))}
+        return {**found, **self._returns(_weights(budgets, outcome), moved)}
 
     def _returns(self, value: Mapping[str, float], spend: Mapping[str, float]) -> dict[str, object]:
         """Marginal return by Fieller, where the spend was moved for sure; what is spent below break-even."""
