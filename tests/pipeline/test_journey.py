@@ -93,13 +93,13 @@ def test_results_say_where_they_come_from(public: duckdb.DuckDBPyConnection) -> 
 def test_certificates_of_every_platform_outcome_and_method_are_kept_per_as_of_day(
     public: duckdb.DuckDBPyConnection,
 ) -> None:
-    from liftos_pipeline.stages.effects import METHODS, OUTCOMES
-    from liftos_pipeline.stages.roles import ROLES
+    from liftos_pipeline.stages.certificates import METHODS
+    from liftos_pipeline.stages.roles import PRIMARY_OUTCOMES, ROLES
 
     counts = public.execute(
         "SELECT as_of::VARCHAR, count(*) FROM causal.certificates GROUP BY ALL ORDER BY 1"
     ).fetchall()
-    assert counts == [(day, len(ROLES) * len(OUTCOMES) * len(METHODS)) for day in (FIRST, LAST)]
+    assert counts == [(day, len(ROLES) * len(PRIMARY_OUTCOMES) * len(METHODS)) for day in (FIRST, LAST)]
     silent = public.execute(
         "SELECT * FROM causal.certificates WHERE (size IS NULL OR status <> 'cleared') AND reason IS NULL"
     ).fetchall()
