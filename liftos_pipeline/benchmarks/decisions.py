@@ -1,0 +1,132 @@
+"""What verdicts are worth: intervals, refusals, decisions and attribution on worlds whose truth is known.
+
+Every number stands on worlds, whose errors are those of clusters. Clean worlds are drawn by chance from those whose data
+are what they seem; each planted violation is one world beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import numpy as np
+import pandas as pd
+
+from liftos_pipeline.benchmarks.decision_worlds import Judged, judged_world
+from liftos_pipeline.benchmarks.operating_points import Cell
+
+DETECTOR = "decisions"
+SEED = 71_000
+CLEAN = ("staggered_rollout", "null_effect", "confounded_budget", "mixed_assignment")
+DRAWS_PER_WORLD = 35
+"""A world holds about so many intervals of a method; 5,000 draws take about 140 worlds."""
+N_REPLAYS = 100
+WORKERS = 2
+LOW, HIGH = 0.935, 0.965
+
+
+def cells(draws: int) -> Iterator[Cell]:
+    """Coverage by method, clean analyses refused, wrong decisions, waste and the error of attribution."""
+    n_worlds = max(len(CLEAN), draws // DRAWS_PER_WORLD)
+    worlds = play([(CLEAN[k % len(CLEAN)], SEED + k) for k in range(n_worlds)])
+    yield from _coverage(worlds)
+    yield from _refusals(worlds)
+    yield from _decisions(worlds)
+    yield from _attribution(worlds)
+
+
+def play(asked: list[tuple[str, int]], with_study: bool = True) -> list[Judged]:
+    """Worlds by scenario and seed, side by side."""
+    with ProcessPoolExecutor(WORKERS, get_context("forkserver")) as pool:
+        waiting = [pool.submit(_one, scenario, seed, with_study) for scenario, seed in asked]
+        return [world.result() for world in waiting]
+
+
+def _one(scenario: str, seed: int, with_study: bool) -> Judged:
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        return judged_world(scenario, seed, with_study, N_REPLAYS)
+
+
+def _stacked(worlds: list[Judged], name: str) -> pd.DataFrame:
+    parts = [getattr(world, name).assign(world=number) for number, world in enumerate(worlds)]
+    return pd.concat([part for part in parts if len(part)], ignore_index=True)
+
+
+def ratio(name: str, sense: str, asked: float, rows: pd.DataFrame, above: str, below: str | None = None) -> Cell:
+    """Mean of a column, or ratio of two sums; linearised standard error over worlds."""
+    if len(rows) == 0:
+        return Cell(DETECTOR, name, sense, asked, 0, math.nan, math.nan)  # type: ignore[arg-type]
+    top = rows[above].to_numpy(dtype=float)
+    bottom = np.ones(len(rows)) if below is None else rows[below].to_numpy(dtype=float)
+    value = float(top.sum() / bottom.sum())
+    sums = pd.Series(top - value * bottom).groupby(rows["world"].to_numpy()).sum().to_numpy()
+    n = len(sums)
+    error = math.sqrt(n / max(n - 1, 1) * float(sums @ sums)) / abs(float(bottom.sum()))
+    return Cell(DETECTOR, name, sense, asked, len(rows), value, error)  # type: ignore[arg-type]
+
+
+def _coverage(worlds: list[Judged]) -> Iterator[Cell]:
+    """Intervals of effects that were not refused: those of decisions by the verdict, others by their own."""
+    effects = _stacked(worlds, "effects")
+    told = effects[effects["refused"].isna() & effects["ci_low"].notna() & effects["verdict"].ne("refuse")]
+    told = told.assign(held=(told["ci_low"] <= told["truth"]) & (told["truth"] <= told["ci_high"]))
+    for method, part in told.groupby("method"):
+        yield ratio(f"coverage, {method}, at least", "at least", LOW, part, "held")
+        yield ratio(f"coverage, {method}, at most", "at most", HIGH, part, "held")
+    yield ratio("coverage of what decisions rest on", "shown", math.nan, told[told["role"] == "primary"], "held")
+
+
+def _refusals(worlds: list[Judged]) -> Iterator[Cell]:
+    effects = _stacked(worlds, "effects")
+    primary = effects[effects["role"].eq("primary")].assign(
+        refuse=lambda rows: rows["verdict"].eq("refuse"), lowered=lambda rows: rows["verdict"].eq("direction_only")
+    )
+    gates = _stacked(worlds, "gates")
+    blocked = (
+        set(gates.loc[~gates["passed"].astype(bool) & gates["severity"].eq("error"), "world"])
+        if len(gates)
+        else set()
+    )
+    table = pd.DataFrame({"world": range(len(worlds))}).assign(blocked=lambda rows: rows["world"].isin(blocked))
+    yield ratio("clean worlds with a blocking gate", "at most", 0.05, table, "blocked")
+    yield ratio("clean analyses refused", "shown", math.nan, primary, "refuse")
+    yield ratio("clean analyses told by direction alone", "shown", math.nan, primary, "lowered")
+
+
+def _decisions(worlds: list[Judged]) -> Iterator[Cell]:
+    """Against reported return on spend; what is not decided keeps what stands."""
+    table = _stacked(worlds, "decisions")
+    table = table[table["net_truth"].abs() > 1e-9]
+    right = np.where(table["net_truth"] > 0, "go", "no_go")
+    ours = table["decision"].replace("keep", "go")
+    table = table.assign(
+        naive_wrong=table["naive"] != right,
+        wrong=ours != right,
+        third=(table["naive"] != right) / 3,
+        kept=table["decision"].eq("keep"),
+    )
+    yield ratio("wrong decisions by reported return on spend", "shown", math.nan, table, "naive_wrong")
+    yield ratio("wrong decisions by verdicts", "shown", math.nan, table, "wrong")
+    yield ratio("wrong decisions, verdicts over reported", "at most", 1 / 3, table, "wrong", "naive_wrong")
+    yield ratio("decisions not taken", "shown", math.nan, table, "kept")
+    losing = table[(table["net_truth"] < 0) & (table["spend"] > 0)]
+    losing = losing.assign(stopped=losing["spend"] * losing["decision"].eq("no_go"))
+    yield ratio("wasted spend that verdicts stop", "at least", 0.4, losing, "stopped", "spend")
+
+
+def _attribution(worlds: list[Judged]) -> Iterator[Cell]:
+    """Absolute errors of treatments' totals in orders: ours, the reported change, all that is reported."""
+    told = _stacked(worlds, "attribution")
+    told = told[told["incremental"].notna()]
+    told = told.assign(
+        ours=(told["incremental"] - told["true_orders"]).abs(),
+        change=(told["reported_change"] - told["true_orders"]).abs(),
+        claimed=(told["reported"] - told["true_orders"]).abs(),
+    )
+    told = told.assign(gain=told["claimed"] - told["ours"], gain_on_change=told["change"] - told["ours"])
+    yield ratio("error less than that of what platforms report", "at least", 0.8, told, "gain", "claimed")
+    yield ratio("error less than that of the change in it", "shown", math.nan, told, "gain_on_change", "change")
