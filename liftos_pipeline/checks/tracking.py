@@ -103,25 +103,29 @@ def counting_is_steady(
 
 
 def one_attribution_setting(settings: pd.DataFrame) -> list[CheckOutcome]:
-    """One outcome per platform: accounts whose attribution setting changed, so that counts before and after differ.
+    """One outcome per platform: campaigns whose attribution setting changed, so that counts before and after differ.
 
     Parameters
     ----------
     settings : DataFrame
-        platform, account_id, attribution_setting, first_day, n_days over the look-back window.
+        platform, account_id, unit_id, attribution_setting, first_day, n_days over the look-back window.
     """
     outcomes = []
     for platform, part in settings.groupby("platform", sort=True):
-        changed = [
-            {
-                "account_id": account,
-                "date_day": f"{pd.Timestamp(own['first_day'].max()):%Y-%m-%d}",
-                "settings": ", ".join(own.sort_values("first_day")["attribution_setting"]),
-            }
-            for account, own in part.groupby("account_id", sort=True)
-            if own["attribution_setting"].nunique() > 1
-        ]
-        last = max((entry["date_day"] for entry in changed), default="")
+        n_settings = part.groupby(["account_id", "unit_id"])["attribution_setting"].transform("nunique")
+        changed = []
+        for account, own in part[n_settings > 1].groupby("account_id", sort=True):
+            ordered = own.sort_values("first_day")
+            last_of_unit = ordered.groupby("unit_id")["first_day"].max()
+            changed.append(
+                {
+                    "account_id": account,
+                    "date_day": f"{pd.Timestamp(last_of_unit.max()):%Y-%m-%d}",
+                    "settings": ", ".join(dict.fromkeys(ordered["attribution_setting"])),
+                    "n_campaigns": len(last_of_unit),
+                }
+            )
+        last = max((str(entry["date_day"]) for entry in changed), default="")
         outcomes.append(
             CheckOutcome(
                 gate="attribution_setting",
@@ -129,7 +133,7 @@ def one_attribution_setting(settings: pd.DataFrame) -> list[CheckOutcome]:
                 passed=not changed,
                 severity="error",
                 seen=f"{len(changed)} of {part['account_id'].nunique()} accounts changed what they attribute",
-                expected="one attribution setting over the look-back window",
+                expected="one attribution setting of each campaign over the look-back window",
                 way_out=f"Set LIFTOS_LOOK_BACK_DAYS so that the window begins on {last} or later, or set it back."
                 if changed
                 else "",
@@ -137,7 +141,6 @@ def one_attribution_setting(settings: pd.DataFrame) -> list[CheckOutcome]:
             )
         )
     return outcomes
-
 
 
 def _accounts(
