@@ -72,7 +72,9 @@ def _outcome(
         seen=f"largest difference {known['smd_after'].abs().max():.2f} sd, variance ratio {ratio.max():.2f}, "
         f"distance {known['ks_after'].max():.2f}; {len(bad)} of {len(known)} covariates beyond the limits",
         expected=f"at most {max_smd:g} sd, {max_variance_ratio:g} and {max_ks:g}",
-        way_out="" if len(bad) == 0 else "The effect leans on its outcome model: compare with the overlap-weighted one.",
+        way_out=""
+        if len(bad) == 0
+        else "The effect leans on its outcome model: compare with the overlap-weighted one.",
         offenders=tuple(
             {
                 "covariate": row.covariate,

@@ -44,7 +44,9 @@ def instruments_are_strong(effects: pd.DataFrame) -> list[CheckOutcome]:
                 severity="error",
                 seen=f"effective F {weakest[0]:.1f}",
                 expected=f"at least {weakest[1]:.1f}",
-                way_out="Read the Anderson-Rubin set, which holds whatever the strength; give no point." if weak else "",
+                way_out="Read the Anderson-Rubin set, which holds whatever the strength; give no point."
+                if weak
+                else "",
                 offenders=weak,
             )
         )
@@ -96,7 +98,9 @@ def synthetic_controls_fit(effects: pd.DataFrame, max_ratio: float) -> list[Chec
                 seen=f"{worst['method']} of {worst['outcome']}: error before the start {worst['ratio']:.2f} times "
                 f"{worst['against']}",
                 expected=f"at most {max_ratio:g} times",
-                way_out="The donors cannot mimic this unit: add donors, or compare it in another design." if bad else "",
+                way_out="The donors cannot mimic this unit: add donors, or compare it in another design."
+                if bad
+                else "",
                 offenders=bad[:5],
             )
         )

@@ -46,7 +46,9 @@ def outcomes_have_matured(
                 subject=platform,
                 passed=bool(known.all() and len(young) == 0),
                 severity="error" if len(young) else "warn",
-                seen=f"at {age_days} days: {told}" if known.any() else f"not known: {next(iter(reasons), 'no curve')}",
+                seen=f"at {age_days} days: {told}"
+                if known.any()
+                else f"not known: {next(iter(reasons), 'no curve')}",
                 expected=f"at least {min_completeness:.1%} of the last count at {age_days} days",
                 way_out="The platform restates these outcomes for longer than the analyses wait. Use the effects once "
                 "the days are final, or set LIFTOS_MATURITY_MIN_COMPLETENESS to bear it."

@@ -50,6 +50,12 @@ def overlap_for_the_treated(scores: pd.DataFrame, min_effective_controls: float)
     return outcomes
 
 
+def share_below_high(scores: pd.DataFrame) -> float:
+    """Share of the treated rows of one analysis whose scores leave comparable controls."""
+    treated = scores.loc[scores["is_treated"] == 1, "propensity"]
+    return float((treated < OverlapRule().high).mean())
+
+
 def _size(subject: str, part: pd.DataFrame, effective: float, least: float) -> CheckOutcome:
     """``(sum w)^2 / sum w^2`` of the controls, with those that weigh most."""
     controls = part[part["is_treated"] == 0]

@@ -174,6 +174,10 @@ def _log_effects(effects: pd.DataFrame, rows: pd.DataFrame) -> dict[tuple[str, s
     for row in effects[effects["method"] == "doubly_robust"].to_dict("records"):
         key = row["platform"], row["treatment_type"]
         base = usual.get(key, 0.0)
-        if row["outcome"] == counts.get(row["platform"]) and base > 0 and np.isfinite(float(row["estimate"] or np.nan)):
+        if (
+            row["outcome"] == counts.get(row["platform"])
+            and base > 0
+            and np.isfinite(float(row["estimate"] or np.nan))
+        ):
             found[*key, row["outcome"]] = max(float(row["estimate"]) / base, -0.99)
     return found

@@ -87,7 +87,8 @@ def _outcome(
         if follows
         else "",
         offenders=tuple(
-            {"unit_id": units[place], "p_value": float(p[place])} for place in np.argsort(p, kind="stable")[:_WORST]
+            {"unit_id": units[place], "p_value": float(p[place])}
+            for place in np.argsort(p, kind="stable")[:_WORST]
         )
         if follows
         else (),

@@ -25,13 +25,13 @@ def levels_add_up(levels: pd.DataFrame, tolerance: float) -> list[CheckOutcome]:
         Largest difference, as a share of the larger sum.
     """
     outcomes = []
+    apart = unreconciled(levels, tolerance)
     for platform, part in levels.groupby("platform", sort=True):
         names = sorted(part["level"].unique())
-        if len(names) < 2:
+        if len(names) == 1:
             continue
-        apart = _differences(part)
         n_days = len(part[["account_id", "date_day"]].drop_duplicates())
-        bad = apart[apart["share"] > tolerance].sort_values(["share", "date_day"], ascending=False)
+        bad = apart[apart["platform"] == platform].sort_values(["share", "date_day"], ascending=False)
         n_bad = len(bad[["account_id", "date_day"]].drop_duplicates())
         outcomes.append(
             CheckOutcome(
@@ -121,7 +121,9 @@ def claims_are_within_orders(
             severity="warn",
             seen=f"platforms claim {ratio:.2f} times the {total['orders']:.0f} orders of {len(both)} days",
             expected=f"at most {max_ratio:g} times",
-            way_out="" if passed else "Orders are claimed twice: budget by incremental figures, not by reported ones.",
+            way_out=""
+            if passed
+            else "Orders are claimed twice: budget by incremental figures, not by reported ones.",
             offenders=()
             if passed
             else tuple(
@@ -132,16 +134,13 @@ def claims_are_within_orders(
     ]
 
 
-def reconciled_share(levels: pd.DataFrame, tolerance: float) -> Mapping[str, float]:
-    """Share of each platform's account-days whose levels add up; platforms with one level only are left out."""
-    shares = {}
-    for platform, part in levels.groupby("platform", sort=True):
-        if part["level"].nunique() < 2:
-            continue
-        apart = _differences(part)
-        bad = apart.loc[apart["share"] > tolerance, ["account_id", "date_day"]].drop_duplicates()
-        n_days = len(part[["account_id", "date_day"]].drop_duplicates())
-        shares[str(platform)] = 1.0 - len(bad) / n_days
-    return shares
-
-
+def unreconciled(levels: pd.DataFrame, tolerance: float) -> pd.DataFrame:
+    """platform, account_id, date_day, metric, levels, low, high, share: sums that differ by more than ``tolerance``."""
+    found = [
+        _differences(part).assign(platform=platform)
+        for platform, part in levels.groupby("platform", sort=True)
+        if part["level"].nunique() > 1
+    ]
+    names = ["platform", "account_id", "date_day", "metric", "levels", "low", "high", "share"]
+    apart = pd.concat(found, ignore_index=True)[names] if found else pd.DataFrame(columns=names)
+    return apart[apart["share"] > tolerance]

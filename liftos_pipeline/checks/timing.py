@@ -110,7 +110,9 @@ def _misdated(rows: pd.DataFrame, source: Sources, as_of: date) -> list[dict[str
         "outcome days": (last_day > mature).to_numpy(),
     }
     dates = start.to_numpy()
-    return [entry for name, bad in conditions.items() for entry in _named(rows, name, bad, dates, window.to_numpy())]
+    return [
+        entry for name, bad in conditions.items() for entry in _named(rows, name, bad, dates, window.to_numpy())
+    ]
 
 
 def _named(

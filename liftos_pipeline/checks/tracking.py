@@ -80,9 +80,7 @@ def counting_is_steady(
         if not own:
             continue
         others = [move for name, move in moves.items() if name != platform]
-        breaks = [
-            found for account in own if (found := _break(account, others, first, max_shift)) is not None
-        ]
+        breaks = [found for account in own if (found := _break(account, others, first, max_shift)) is not None]
         breaks.sort(key=lambda found: -abs(float(str(found["log_shift"]))))
         outcomes.append(
             CheckOutcome(
@@ -227,7 +225,9 @@ def _beyond(shift: Floats, others: list[Floats]) -> Floats:
     for row, move in enumerate(others, 1):
         seen[row, : min(len(move), len(shift))] = move[: len(shift)]
     low, high = seen.min(axis=0), seen.max(axis=0)
-    return np.where(shift > high, shift - high, np.where(shift < low, shift - low, np.where(np.isnan(shift), np.nan, 0.0)))
+    return np.where(
+        shift > high, shift - high, np.where(shift < low, shift - low, np.where(np.isnan(shift), np.nan, 0.0))
+    )
 
 
 def _error(before: Floats, after: Floats) -> float:

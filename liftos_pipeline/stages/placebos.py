@@ -38,9 +38,7 @@ def placebo_rows(panel: pd.DataFrame, treatments: pd.DataFrame, level: float, se
     seed : int
         Seed of the folds.
     """
-    early = treatments.assign(
-        started_on=pd.to_datetime(treatments["started_on"]) - pd.Timedelta(days=SHIFT_DAYS)
-    )
+    early = treatments.assign(started_on=pd.to_datetime(treatments["started_on"]) - pd.Timedelta(days=SHIFT_DAYS))
     rows = causal_rows(panel, early)
     if len(rows) == 0:
         return pd.DataFrame()

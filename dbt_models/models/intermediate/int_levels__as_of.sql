@@ -1,5 +1,6 @@
 {{ config(materialized='table_macro', parameters=['as_of_day', 'look_back', 'known_until := null']) }}
--- Sums of every level that an ad platform was pulled at, by account-day, as known at the end of the as-of day.
+-- Sums of every level that an ad platform was pulled at, by account-day, as known at the end of the as-of day. Meta's
+-- clicks are all clicks.
 with days as (
     select source as platform, stream, account_id, date_day, known_at
     from {{ ref('int_days__visible') }}(as_of_day, look_back, known_until := known_until)
@@ -11,7 +12,7 @@ meta as (
         'meta' as platform, f.account_id, f.date_day, f.level,
         sum(f.spend) as spend,
         sum(f.impressions) as impressions,
-        sum(f.clicks) as clicks,
+        sum(f.clicks_all) as clicks,
         sum(f.conversions) as conversions
     from {{ ref('stg_meta__insights_daily') }} as f
     join days as d on d.platform = 'meta' and d.account_id = f.account_id and d.date_day = f.date_day
