@@ -55,7 +55,8 @@ def empty_days(days: pd.DataFrame) -> pd.DataFrame:
         active = pd.Series(part["n_active"].to_numpy(dtype=float), index=dates).reindex(calendar).to_numpy()
         expected = _expected(active)
         is_empty = (active < _EMPTY_BELOW * expected) & (expected >= _FEWEST_UNITS)
-        trailing = _trailing(is_empty | ~np.isfinite(active))
+        usual = np.median(active[active > 0]) if (active > 0).any() else 0.0
+        trailing = _trailing(~(active >= _EMPTY_BELOW * usual))
         if trailing > _STOPPED_AFTER_DAYS:
             is_empty[-trailing:] = False
         where = np.flatnonzero(is_empty)
@@ -200,7 +201,7 @@ def _trailing(flags: NDArray[np.bool_]) -> int:
 
 def _holes(grid: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """Inactive days in runs of at most three between active ones, and the days from first to last active one."""
-    n_units, n_days = grid.shape
+    n_days = grid.shape[1]
     index = np.arange(n_days)
     last = np.maximum.accumulate(np.where(grid, index, -1), axis=1)
     following = np.minimum.accumulate(np.where(grid, index, n_days)[:, ::-1], axis=1)[:, ::-1]

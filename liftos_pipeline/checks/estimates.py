@@ -74,7 +74,7 @@ def synthetic_controls_fit(effects: pd.DataFrame, max_ratio: float) -> list[Chec
             if error is None:
                 continue
             donors = _number(told, "placebo_pre_rmspe")
-            by = abs(float(row["estimate"])) if donors is None else donors
+            by = abs(float(str(row["estimate"]))) if donors is None else donors
             judged.append(
                 {
                     "outcome": row["outcome"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -111,7 +112,7 @@ def _threshold(p_values: Floats, level: float) -> float:
     return float(limits[failing[-1]]) if len(failing) else level / n
 
 
-def _outcome(row: dict, effect: float | None, level: float, small: float) -> CheckOutcome:
+def _outcome(row: dict[str, Any], effect: float | None, level: float, small: float) -> CheckOutcome:
     from scipy import stats
 
     subject = f"{row['platform']}.{row['treatment_type']}"
@@ -140,7 +141,7 @@ def _outcome(row: dict, effect: float | None, level: float, small: float) -> Che
         gate="placebo_in_time",
         subject=subject,
         passed=not (is_broken or is_blind),
-        severity="error" if is_broken else "warn",
+        severity="warn" if is_blind and not is_broken else "error",
         seen=seen if is_broken or not is_blind else f"undetermined: {seen}",
         expected=expected,
         way_out="Treated and control units were on different paths before the start: compare within a cutoff or an "

@@ -81,7 +81,7 @@ def _outcome(
         subject=platform,
         passed=not follows,
         severity="warn",
-        seen=f"{volume} before {count}: p {forward.overall_p:.3f}; {count} before {volume}: p {backward.overall_p:.3f}",
+        seen=f"{volume} before {count}: {_told(forward)}; {count} before {volume}: {_told(backward)}",
         expected=f"{count} does not come before {volume}, at p {level:.4f}",
         way_out=f"{volume} follows {count}: trust designs that do not rest on how budgets were chosen."
         if follows
@@ -93,3 +93,9 @@ def _outcome(
         if follows
         else (),
     )
+
+
+def _told(found: Precedence) -> str:
+    if np.isfinite(found.overall_p):
+        return f"p {found.overall_p:.3f}"
+    return f"not tested: {next((reason for reason in found.reason if reason), 'no unit')}"

@@ -5,9 +5,11 @@ Recomputed here from the panel, with code of its own: day by day sums, no grid s
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +21,7 @@ Floats = NDArray[np.float64]
 _WORST = 5
 _TOLERANCE = 1e-6
 _BEFORE, _AFTER, _WINDOW, _WEEK = 28, 28, 7, 7
+_HORIZON = 56
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,11 @@ class Sources:
 
 
 def figures_precede_the_start(
-    rows: pd.DataFrame, panel: pd.DataFrame, sources: Mapping[str, Sources], as_of: date
+    rows: pd.DataFrame,
+    panel: pd.DataFrame,
+    treatments: pd.DataFrame,
+    sources: Mapping[str, Sources],
+    as_of: date,
 ) -> list[CheckOutcome]:
     """One outcome per platform: covariates that are not what the panel said strictly before the start, starts outside
     their window, and outcome days that had not come or not matured.
@@ -53,6 +60,8 @@ def figures_precede_the_start(
         ``causal.causal_marketing_data`` as of one day.
     panel : DataFrame
         The columns of ``sources`` of ``marketing_panel`` as of the same day, with platform, unit_type, unit_id, date_day.
+    treatments : DataFrame
+        ``causal.treatments`` as of the same day.
     sources : mapping
         By platform.
     as_of : date
@@ -63,7 +72,8 @@ def figures_precede_the_start(
         days = panel[(panel["platform"] == platform) & (panel["unit_type"] == source.unit_type)]
         wrong = _misdated(own, source, as_of)
         checked = 0
-        for name, expected in _recomputed(own, days, source):
+        history = _history(own, treatments[treatments["platform"] == platform])
+        for name, expected in itertools.chain(_recomputed(own, days, source), history):
             known = own[name].to_numpy(dtype=float, na_value=np.nan)
             checked += len(own)
             apart = np.abs(known - expected) > _TOLERANCE * np.maximum(1.0, np.abs(expected))
@@ -116,7 +126,7 @@ def _misdated(rows: pd.DataFrame, source: Sources, as_of: date) -> list[dict[str
 
 
 def _named(
-    rows: pd.DataFrame, figure: str, bad: NDArray[np.bool_], seen: NDArray, expected: NDArray
+    rows: pd.DataFrame, figure: str, bad: NDArray[np.bool_], seen: NDArray[Any], expected: NDArray[Any]
 ) -> list[dict[str, object]]:
     """The first offending row of a figure, with how many there are."""
     where = np.flatnonzero(bad)
@@ -157,6 +167,32 @@ def _recomputed(rows: pd.DataFrame, days: pd.DataFrame, source: Sources) -> Iter
     for name, known in (("quality_before", source.quality), ("frequency_before", source.frequency)):
         if known is not None:
             yield name, tables.mean(known, at_window, -_BEFORE, 0, of_known=True)
+
+
+def _history(rows: pd.DataFrame, treatments: pd.DataFrame) -> Iterator[tuple[str, Floats]]:
+    """Other treatments of each row's unit before its window, and the days since the last one, at most 56.
+
+    Of a type that the platform logs only what is logged counts; what was withdrawn or is unexplained does not.
+    """
+    standing = treatments[treatments["standing"].isin(["current", "lapsed"])]
+    logged = standing["evidence"] != "detected"
+    has_log = logged.groupby(standing["treatment_type"]).transform("any")
+    known = standing.loc[logged | ~has_log, ["unit_id", "treatment_type", "started_on"]]
+    window = pd.to_datetime(rows["window_start"]).to_numpy()
+    pairs = (
+        pd.DataFrame({"place": np.arange(len(rows)), "unit_id": rows["unit_id"].to_numpy()})
+        .assign(own=rows["treatment_type"].to_numpy(), window=window)
+        .merge(known, on="unit_id")
+    )
+    pairs = pairs[
+        (pairs["treatment_type"] != pairs["own"]) & (pd.to_datetime(pairs["started_on"]) < pairs["window"])
+    ]
+    since = (pairs["window"] - pd.to_datetime(pairs["started_on"])).dt.days
+    count, last = np.zeros(len(rows)), np.full(len(rows), float(_HORIZON))
+    np.add.at(count, pairs["place"], 1.0)
+    np.minimum.at(last, pairs["place"], since.to_numpy(dtype=float))
+    yield "other_active", count
+    yield "days_since_other", last
 
 
 class _Tables:

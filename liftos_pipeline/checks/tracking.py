@@ -49,9 +49,10 @@ def counting_is_steady(
     """One outcome per platform: accounts whose outcomes per click jump for good, in most of their campaigns at once.
 
     The level of ``log(outcomes / clicks)`` over 14 days is compared with that over the 14 days before, by medians. A break
-    is larger than ``max_shift`` and than six errors, is there within four days, and moves four of five campaigns the same
-    way: treatments, which start one unit after another and lift some, are not. What the other platforms show on the same
-    day is the market's and is taken off. An account with fewer than five outcomes a day on the better side is not judged.
+    is larger than ``max_shift`` and than six errors, is there within four days, and moves four of five campaigns at
+    least half as far: treatments, which start one unit after another and lift some, are not. What the other platforms
+    show on the same day is the market's and is taken off. An account with fewer than five outcomes a day on the better
+    side is not judged.
 
     Parameters
     ----------
@@ -208,11 +209,11 @@ def _break(
             counts >= _FEWEST_COUNTS
             and abs(excess[at]) > _ERRORS * _error(*sides)
             and sudden * sign >= _SUDDEN_SHARE * abs(excess[at])
-            and (share := _shared_by(account, before, after, sign)) >= _SHARED_BY
+            and (share := _shared_by(account, before, after, 0.5 * float(account.shift[at]))) >= _SHARED_BY
         ):
             return {
                 "account_id": account.account_id,
-                "date_day": f"{first + pd.Timedelta(days=int(at)):%Y-%m-%d}",
+                "date_day": f"{first + pd.Timedelta(days=_dated(account.level, int(at))):%Y-%m-%d}",
                 "log_shift": round(float(account.shift[at]), 3),
                 "share_of_campaigns": round(share, 2),
             }
@@ -236,8 +237,20 @@ def _error(before: Floats, after: Floats) -> float:
     return _SD_OF_MEDIAN * _MAD_TO_SD * spread * float(np.sqrt(2.0 / _BESIDE_DAYS))
 
 
-def _shared_by(account: _Account, before: slice, after: slice, sign: float) -> float:
-    """Share of the campaigns, weighed by their clicks, whose own ratio moved the same way."""
+def _dated(level: Floats, at: int) -> int:
+    """The day near ``at`` that splits the days around it into two levels best, by absolute deviations."""
+    around = slice(max(at - _BESIDE_DAYS, 0), at + _BESIDE_DAYS)
+    days = level[around]
+    first = at - around.start
+
+    def misfit(split: int) -> float:
+        return sum(float(np.nansum(np.abs(side - np.nanmedian(side)))) for side in (days[:split], days[split:]))
+
+    return around.start + min(range(first - _SUDDEN_DAYS, first + _SUDDEN_DAYS + 1), key=misfit)
+
+
+def _shared_by(account: _Account, before: slice, after: slice, least: float) -> float:
+    """Share of the campaigns, weighed by their clicks, whose own ratio moved by ``least`` or further the same way."""
     weight = account.base[:, before].sum(axis=1)
     seen = (weight > 0) & (account.base[:, after].sum(axis=1) > 0)
     if not seen.any():
@@ -246,4 +259,5 @@ def _shared_by(account: _Account, before: slice, after: slice, sign: float) -> f
         np.log(account.counts[seen, side].sum(axis=1) + 0.5) - np.log(account.base[seen, side].sum(axis=1) + 0.5)
         for side in (before, after)
     )
-    return float(weight[seen][(late - early) * sign > 0].sum() / weight[seen].sum())
+    moved = (late - early) * np.sign(least) >= abs(least)
+    return float(weight[seen][moved].sum() / weight[seen].sum())

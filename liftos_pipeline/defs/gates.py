@@ -28,7 +28,7 @@ placebos = stage_asset(
     [["mart", "marketing_panel"], ["causal", "treatments"]],
     lambda inputs: [inputs.panel(ROW_COLUMNS), inputs.result(TREATMENTS)],
     lambda frames, settings, _as_of: [
-        partial(placebo_rows, *frames, settings.liftos_confidence_level, settings.liftos_seed)
+        partial(placebo_rows, frames[0], frames[1], settings.liftos_confidence_level, settings.liftos_seed)
     ],
     ("platform", "treatment_type", "n_treated", "estimate", "std_error", "p_value", "reason"),
     lambda rows: {
@@ -69,7 +69,7 @@ gates = stage_asset(
     },
 )
 
-_SCORED = (MATURITY_CURVES, CAUSAL_MARKETING_DATA, PROPENSITY_SCORES, CAUSAL_GRAPH)
+_SCORED = (MATURITY_CURVES, CAUSAL_MARKETING_DATA, PROPENSITY_SCORES, CAUSAL_GRAPH, TREATMENTS)
 scores = stage_asset(
     SCORES,
     "quality",

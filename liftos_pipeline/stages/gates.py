@@ -157,7 +157,7 @@ def analysis_outcomes(
     rows, scores, placebos, effects = results.rows, results.scores, results.placebos, results.effects
     outcomes = maturity_outcomes(results.curves, settings)
     if len(rows):
-        outcomes += figures_precede_the_start(rows, panel, SOURCES, as_of)
+        outcomes += figures_precede_the_start(rows, panel, results.treatments, SOURCES, as_of)
         outcomes += siblings_do_not_move(
             rows,
             results.treatments,

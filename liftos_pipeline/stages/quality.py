@@ -25,7 +25,7 @@ OVERALL = "overall"
 COLUMNS = tuple(dict.fromkeys([*PANEL_COLUMNS, *MACRO.values(), "n_budget_changes"]))
 """Columns of the panel behind the scores."""
 _OBSERVED_DAYS = 0.95
-_CONFOUNDING = ("confounder", "external_factor", "latent")
+_CONFOUNDING = ("confounder", "external_factor")
 
 Score = tuple[float | None, str]
 """The score, and what it is the share of or why there is none."""
@@ -38,6 +38,7 @@ def score_rows(
     rows: pd.DataFrame,
     scores: pd.DataFrame,
     graph: pd.DataFrame,
+    treatments: pd.DataFrame,
     *,
     as_of: date,
     tolerance: float,
@@ -48,9 +49,9 @@ def score_rows(
     ----------
     panel : DataFrame
         ``COLUMNS`` of ``marketing_panel`` as of one day.
-    levels, curves, rows, scores, graph : DataFrame
-        Sums by level, ``causal.maturity_curves``, ``causal.causal_marketing_data``, ``causal.propensity_scores`` and
-        ``causal.causal_graph`` as of the same day.
+    levels, curves, rows, scores, graph, treatments : DataFrame
+        Sums by level, ``causal.maturity_curves``, ``causal.causal_marketing_data``, ``causal.propensity_scores``,
+        ``causal.causal_graph`` and ``causal.treatments`` as of the same day.
     as_of : date
     tolerance : float
         Setting of the reconciliation.
@@ -62,7 +63,7 @@ def score_rows(
             continue
         parts: dict[str, Score] = {
             "completeness": _completeness(own),
-            "temporal_consistency": _consistency(_of(rows, platform), own, as_of),
+            "temporal_consistency": _consistency(_of(rows, platform), own, treatments, as_of),
             "confounder_coverage": _coverage(_of(graph, platform), own, roles),
             "overlap_quality": _overlap(_of(scores, platform)),
             "maturity": _maturity(_of(curves, platform), roles),
@@ -103,17 +104,20 @@ def _completeness(panel: pd.DataFrame) -> Score:
     return observed * full, "unit-days that were pulled, less account-days that hold nothing"
 
 
-def _consistency(rows: pd.DataFrame, panel: pd.DataFrame, as_of: date) -> Score:
+def _consistency(rows: pd.DataFrame, panel: pd.DataFrame, treatments: pd.DataFrame, as_of: date) -> Score:
     if len(rows) == 0:
         return None, "no causal-ready rows"
-    (outcome,) = figures_precede_the_start(rows, panel, SOURCES, as_of)
+    (outcome,) = figures_precede_the_start(rows, panel, treatments, SOURCES, as_of)
     return consistent_share(outcome), "figures of causal-ready rows that lie where they are said to"
 
 
 def _coverage(graph: pd.DataFrame, panel: pd.DataFrame, roles: Roles) -> Score:
+    """Latent nodes count as long as they act on the outcome past all that is recorded; others act through what counts."""
     if len(graph) == 0:
         return None, "no causal graph"
-    names = {name for name, role in zip(graph["cause"], graph["cause_role"], strict=True) if role in _CONFOUNDING}
+    names = set(graph.loc[graph["cause_role"].isin(_CONFOUNDING), "cause"])
+    is_open = (graph["cause_role"] == "latent") & (graph["effect_role"] == "outcome")
+    names |= set(graph.loc[is_open, "cause"])
     units = panel[(panel["unit_type"] == roles.unit_type) & ~panel["is_boundary"]]
     behind = {
         **dict.fromkeys(("log_spend_before", "spend_momentum"), roles.volume),
