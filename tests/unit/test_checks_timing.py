@@ -84,10 +84,10 @@ def test_a_covariate_with_something_of_the_outcome_is_named(
 
 
 def test_a_covariate_of_a_window_that_slid_past_the_start_is_named(
-    rows: pd.DataFrame, panel: pd.DataFrame, treatments: pd.DataFrame
+    panel: pd.DataFrame, treatments: pd.DataFrame
 ) -> None:
-    later = panel.assign(date_day=panel["date_day"] - pd.Timedelta(days=7))
-    slid = causal_rows(later, treatments)
+    earlier = panel.assign(date_day=panel["date_day"] - pd.Timedelta(days=7))
+    slid = causal_rows(earlier, treatments)
     (outcome,) = figures_precede_the_start(slid, panel, treatments, SOURCES, AS_OF)
     assert {entry["figure"] for entry in outcome.offenders} <= {*LEAKING, "count_after", "value_after"}
     assert not outcome.passed
