@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from liftos_pipeline.causal.diagnostics.precedence import Precedence, temporal_precedence
 from liftos_pipeline.checks.outcome import CheckOutcome
-from liftos_pipeline.errors import LiftosError
 
 Floats = NDArray[np.float64]
 _WORST = 5
@@ -49,11 +48,8 @@ def spend_comes_first(
         if len(rows) == 0:
             continue
         spent, sold = (_series(rows, name) for name in (volume, count))
-        try:
-            forward = temporal_precedence(spent.to_numpy(), sold.to_numpy())
-            backward = temporal_precedence(sold.to_numpy(), spent.to_numpy())
-        except LiftosError:
-            continue
+        forward = temporal_precedence(spent.to_numpy(), sold.to_numpy())
+        backward = temporal_precedence(sold.to_numpy(), spent.to_numpy())
         outcomes.append(
             _outcome(platform, volume, count, list(map(str, spent.index)), forward, backward, level / len(roles))
         )

@@ -163,6 +163,13 @@ def test_budgets_that_follow_results_raise_an_alarm(strength: float, passed: boo
     assert "spend before sold: p" in outcome.seen
 
 
+def test_few_days_are_not_tested_for_precedence() -> None:
+    young = chasing(0.8).query("date_day < '2026-01-04'")
+    (outcome,) = spend_comes_first(young, {"meta": ("campaign", "spend", "sold", 0)}, date(2026, 1, 3), 0.01)
+    assert outcome.passed
+    assert outcome.seen.startswith("spend before sold: not tested: ")
+
+
 def estimates(method: str, design: str, **diagnostics: object) -> pd.DataFrame:
     row = {**ANALYSIS, "design": design, "outcome": "orders", "method": method, "estimate": 2.0}
     return pd.DataFrame([{**row, "diagnostics": json.dumps(diagnostics)}])

@@ -103,9 +103,7 @@ def test_placebos_stand_for_analyses_whose_units_are_not_treated_yet(results: Re
     assert found["n_treated"].sum() < len(starts)
 
 
-def test_a_trend_that_begins_before_the_start_fails_its_analysis(
-    world: World, panel: pd.DataFrame, results: Results
-) -> None:
+def test_a_trend_that_begins_before_the_start_fails_its_analysis(panel: pd.DataFrame, results: Results) -> None:
     treated = results.treatments.query("platform == 'meta' and treatment_type == 'budget_change'")
     start = panel["unit_id"].map(treated.groupby("unit_id")["started_on"].min())
     since = (panel["date_day"] - pd.to_datetime(start)).dt.days
