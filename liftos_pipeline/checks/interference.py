@@ -91,6 +91,8 @@ def _exposures(controls: pd.DataFrame, starts: pd.DataFrame, units: pd.Series) -
         .reset_index()
     )
     table = table[(table["count_before"] > 0) & (table["count_after"] > 0)].reset_index(drop=True)
+    if table["account_id"].nunique() < _FEWEST_ACCOUNTS:
+        return table.assign(exposure=np.nan, growth=np.nan, weight=np.nan)
     day = pd.to_datetime(starts["started_on"]).to_numpy(dtype="datetime64[D]").astype(int)
     of = starts["unit_id"].str.split(":", n=2).str[1].to_numpy()
     window = pd.to_datetime(table["window_start"]).to_numpy(dtype="datetime64[D]").astype(int)

@@ -11,11 +11,13 @@ import dagster as dg
 import duckdb
 import pytest
 
+from liftos_pipeline.run import RunOutcome, outcome_of
 from tests.pipeline.conftest import FIRST, LAST
 from tests.pipeline.homes import SCENARIO
 
 PANEL, ROWS = dg.AssetKey(["mart", "marketing_panel"]), dg.AssetKey(["causal", "causal_marketing_data"])
 DAMAGED = "damaged"
+EARLIER = "2026-05-12"
 
 
 @pytest.fixture
@@ -44,15 +46,15 @@ def judged() -> dg.JobDefinition:
     return dg.Definitions.merge(whole, dg.Definitions(jobs=[job])).resolve_job_def("judged")
 
 
-def run(day: str) -> tuple[bool, dict[str, dg.AssetCheckEvaluation], bool]:
-    """Whether the run succeeded, the panel's checks, and whether the rows behind them were made anew."""
+def run(day: str) -> tuple[RunOutcome, dict[str, dg.AssetCheckEvaluation], bool]:
+    """How the run ended, the panel's checks, and whether the rows behind them were made anew."""
     with dg.DagsterInstance.ephemeral() as instance:
         result = judged().execute_in_process(instance=instance, partition_key=day, raise_on_error=False)
     checks = {
         check.check_name: check for check in result.get_asset_check_evaluations() if check.asset_key == PANEL
     }
     made = any(event.asset_key == ROWS for event in result.get_asset_materialization_events())
-    return result.success, checks, made
+    return outcome_of(result.run_id, result), checks, made
 
 
 def emptied(day: str) -> str:
@@ -65,31 +67,30 @@ def test_a_corrupted_newest_day_stops_the_run_until_it_is_repaired(home: Path) -
     execute(f"CREATE TABLE {DAMAGED} AS SELECT * FROM {emptied(LAST)}", home)
     execute(f"DELETE FROM {emptied(LAST)}", home)
     (account,) = execute(f"SELECT DISTINCT account_id FROM {DAMAGED}", home)[0]
-    success, checks, made = run(LAST)
-    assert (success, made) == (False, False)
+    ended, checks, made = run(LAST)
+    assert (ended.exit_code, made) == (1, False)
     red = {name for name, check in checks.items() if not check.passed and check.severity.value == "ERROR"}
     assert red == {"density", "newest_day"}
     (offenders,) = json.loads(json.dumps(checks["newest_day"].metadata["offenders"].value))
     assert offenders == [{"platform": "meta", "account_id": account, "date_day": LAST, "why": "empty"}]
-    assert f"liftos run --date {LAST}" in str(checks["newest_day"].metadata["way_out"].value)
+    (message,) = ended.messages
+    assert message.startswith("check newest_day of mart/marketing_panel stopped the run: expected every account's")
+    assert f"found panel: 1 faults of accounts on {LAST}. Run `liftos run --date {LAST}`" in message
     execute(f"INSERT INTO raw.meta_insights_daily SELECT * FROM {DAMAGED}", home)
-    success, checks, made = run(LAST)
-    assert (success, made) == (True, True)
+    ended, checks, made = run(LAST)
+    assert (ended.exit_code, ended.messages, made) == (0, (), True)
     assert {name for name, check in checks.items() if not check.passed} == set()
 
 
-def test_an_older_day_refuses_its_platform_and_lets_the_others_through(home: Path) -> None:
+def test_older_days_refuse_their_platform_and_let_the_others_through(home: Path) -> None:
     execute(f"DELETE FROM {emptied(FIRST)}", home)
-    success, checks, made = run(LAST)
-    assert (success, made) == (True, True)
+    earlier = emptied(EARLIER).replace(" WHERE", " SET spend = spend * 0.5 WHERE")
+    execute(f"UPDATE {earlier} AND level = 'ad'", home)
+    ended, checks, made = run(LAST)
+    assert (ended.exit_code, ended.messages, made) == (0, (), True)
     red = {name for name, check in checks.items() if not check.passed and check.severity.value == "ERROR"}
-    assert red == {"density"}
-    assert "meta" in str(checks["density"].metadata["seen"].value)
-
-
-def test_ads_that_do_not_add_up_to_their_campaigns_stop_the_run(home: Path) -> None:
-    execute(f"UPDATE {emptied(LAST).replace(' WHERE', ' SET spend = spend * 0.5 WHERE')} AND level = 'ad'", home)
-    success, checks, made = run(LAST)
-    assert (success, made) == (False, False)
-    red = {name for name, check in checks.items() if not check.passed and check.severity.value == "ERROR"}
-    assert red == {"reconciliation", "newest_day"}
+    assert red == {"density", "reconciliation"}
+    assert f"meta: 1 of 240 account-days empty, the newest {FIRST}" in str(
+        checks["density"].metadata["seen"].value
+    )
+    assert f"'date_day': '{EARLIER}'" in str(checks["reconciliation"].metadata["offenders"].value)
