@@ -75,6 +75,13 @@ def test_days_off_pauses_of_small_accounts_and_accounts_that_stopped_are_meant()
     assert not no_day_is_empty(emptied(panel(), "1", slice(63, 70)), 0)[0].passed
 
 
+def test_an_account_that_shrinks_or_grows_for_good_has_no_empty_day() -> None:
+    for days in (slice(40, 70), slice(0, 30)):
+        assert no_day_is_empty(emptied(panel(n_units=12), "1", days, list(range(8))), 0)[0].passed
+    for_a_week = emptied(panel(n_units=12), "1", slice(40, 47), list(range(8)))
+    assert no_day_is_empty(for_a_week, 0)[0].seen.startswith("7 of 140 account-days empty")
+
+
 def test_days_that_were_not_pulled_are_the_business_of_freshness() -> None:
     table = emptied(panel(), "1", [40])
     lost = (table["account_id"] == "1") & (table["date_day"] == pd.Timestamp(2026, 4, 11))

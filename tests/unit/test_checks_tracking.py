@@ -79,6 +79,12 @@ def test_one_campaign_of_five_and_a_week_that_ends_are_no_break() -> None:
     assert failing(times(table, week, 0.2)) == {}
 
 
+def test_a_slow_change_is_no_break() -> None:
+    table = panel()
+    growth = np.exp(0.06 * (day_of(table) - 40).clip(0, 30))
+    assert failing(times(table, table["platform"] == "meta", growth)) == {}
+
+
 def test_days_that_have_not_matured_are_not_looked_at() -> None:
     table = panel()
     young = (table["platform"] == "meta") & (day_of(table) >= N_DAYS - MATURITY)
