@@ -105,14 +105,15 @@ def claims_are_within_orders(
         .groupby("date_day")[claim]
         .sum(min_count=1)
         for platform, claim in claims.items()
+        if (panel["platform"] == platform).any()
     }
     both = pd.DataFrame({"orders": sold, **by_platform}).astype(float).dropna()
-    if len(both) == 0 or not both["orders"].sum() > 0:
+    if not by_platform or len(both) == 0 or not both["orders"].sum() > 0:
         return []
     total = both.sum()
-    ratio = float(total[list(claims)].sum() / total["orders"])
+    ratio = float(total[list(by_platform)].sum() / total["orders"])
     passed = ratio <= max_ratio
-    shares = {platform: float(total[platform] / total["orders"]) for platform in claims}
+    shares = {platform: float(total[platform] / total["orders"]) for platform in by_platform}
     return [
         CheckOutcome(
             gate="claims",

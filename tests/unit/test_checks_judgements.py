@@ -72,6 +72,10 @@ def test_more_claims_than_orders_warn(claimed: float, passed: bool) -> None:
     assert (outcome.gate, outcome.passed, outcome.severity) == ("claims", passed, "warn")
     assert f"claim {(claimed + 50) / 100:.2f} times the 100 orders" in outcome.seen
     assert [entry["platform"] for entry in outcome.offenders] == ([] if passed else ["meta", "google_ads"])
+    (alone,) = claims_are_within_orders(
+        table[table["platform"] != "google_ads"], claims, ("account", "orders"), 1.0
+    )
+    assert f"claim {claimed / 100:.2f} times" in alone.seen
     assert claims_are_within_orders(table.iloc[:2], claims, ("account", "orders"), 1.0) == []
 
 
