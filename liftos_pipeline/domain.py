@@ -66,15 +66,15 @@ class CausalGraph:
 
 @dataclass(frozen=True)
 class CausalDataQuality:
-    """Quality of the data behind an analysis; every part is 0 to 1."""
+    """Quality of the data behind an analysis; every part is 0 to 1, None where it is not known."""
 
-    overall: float
-    completeness: float
-    temporal_consistency: float
-    confounder_coverage: float
-    overlap_quality: float
-    maturity: float
-    reconciliation: float
+    overall: float | None
+    completeness: float | None
+    temporal_consistency: float | None
+    confounder_coverage: float | None
+    overlap_quality: float | None
+    maturity: float | None
+    reconciliation: float | None
 
 
 @dataclass(frozen=True)

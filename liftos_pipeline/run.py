@@ -28,6 +28,8 @@ nux:
 """
 
 
+_STOPPED = "DagsterAssetCheckFailedError"
+"""What Dagster raises for a blocking check, which has its own message."""
 PULLED = "pulled"
 """Check of every raw asset: whether its platform answered."""
 
@@ -134,7 +136,7 @@ def _run_job(job: str, settings: Settings, first: date, last: date, progress: Pr
                     raise_on_error=False,
                 )
             )
-    return _outcome(run_id, result)
+    return outcome_of(run_id, result)
 
 
 def _report(event: DagsterEvent | None, progress: Progress) -> None:
@@ -143,7 +145,8 @@ def _report(event: DagsterEvent | None, progress: Progress) -> None:
         progress(event.step_key, states[event.event_type_value])
 
 
-def _outcome(run_id: str, result: ExecuteInProcessResult) -> RunOutcome:
+def outcome_of(run_id: str, result: ExecuteInProcessResult) -> RunOutcome:
+    """What the command line says of a run."""
     messages, codes = [], []
     for evaluation in result.get_asset_check_evaluations():
         if evaluation.passed or evaluation.severity.value != "ERROR":
@@ -155,13 +158,19 @@ def _outcome(run_id: str, result: ExecuteInProcessResult) -> RunOutcome:
                 f"found {said['seen']}. {said['way_out']} Everything else was done with what is there."
             )
             codes.append(errors.PlatformError.exit_code)
-        elif not result.success:
-            messages.append(f"check {evaluation.check_name} of {evaluation.asset_key.to_user_string()} failed")
+        elif evaluation.blocking:
+            said = {name: str(value.value) for name, value in evaluation.metadata.items()}
+            messages.append(
+                f"check {evaluation.check_name} of {evaluation.asset_key.to_user_string()} stopped the run: expected "
+                f"{said['expected']}; found {said['seen']}. {said['way_out']}"
+            )
             codes.append(errors.GateRefused.exit_code)
     for event in result.all_events:
         if event.event_type_value == "STEP_FAILURE":
             error = event.step_failure_data.error
             name, text = _root(error) if error is not None else ("", "no error was recorded")
+            if name == _STOPPED:
+                continue
             known = getattr(errors, name, None)
             codes.append(known.exit_code if known is not None else errors.PlatformError.exit_code)
             messages.append(f"{event.step_key}: {text}")

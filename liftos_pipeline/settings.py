@@ -44,6 +44,20 @@ BEHIND_RESULTS = (
     "liftos_break_even_roas",
     "liftos_lift_meta",
     "liftos_lift_google_ads",
+    "liftos_density_max_empty_days",
+    "liftos_density_max_holes",
+    "liftos_tracking_max_shift",
+    "liftos_maturity_min_completeness",
+    "liftos_reconcile_tolerance",
+    "liftos_reconcile_max_claims",
+    "liftos_placebo_level",
+    "liftos_placebo_borne_share",
+    "liftos_balance_max_smd",
+    "liftos_balance_max_variance_ratio",
+    "liftos_balance_max_distance",
+    "liftos_interference_level",
+    "liftos_precedence_level",
+    "liftos_pre_fit_max_ratio",
 )
 """Settings that results depend on beside the data. They are kept with every run."""
 
@@ -95,6 +109,20 @@ class Settings(BaseSettings):
     liftos_break_even_roas: float = Field(1.0, gt=0)
     liftos_lift_meta: str | None = None
     liftos_lift_google_ads: str | None = None
+    liftos_density_max_empty_days: int = Field(0, ge=0)
+    liftos_density_max_holes: float = Field(0.02, ge=0, le=1)
+    liftos_tracking_max_shift: float = Field(0.5, gt=0)
+    liftos_maturity_min_completeness: float = Field(0.97, ge=0, le=1)
+    liftos_reconcile_tolerance: float = Field(0.01, ge=0, le=1)
+    liftos_reconcile_max_claims: float = Field(1.0, gt=0)
+    liftos_placebo_level: float = Field(0.02, gt=0, lt=1)
+    liftos_placebo_borne_share: float = Field(0.1, ge=0, le=1)
+    liftos_balance_max_smd: float = Field(0.5, gt=0)
+    liftos_balance_max_variance_ratio: float = Field(3.0, ge=1)
+    liftos_balance_max_distance: float = Field(0.35, gt=0, le=1)
+    liftos_interference_level: float = Field(0.05, gt=0, lt=1)
+    liftos_precedence_level: float = Field(0.01, gt=0, lt=1)
+    liftos_pre_fit_max_ratio: float = Field(2.0, gt=0)
 
     liftos_meta_base_url: str = "https://graph.facebook.com"
     liftos_google_ads_base_url: str = "https://googleads.googleapis.com"

@@ -14,7 +14,7 @@ def no_method_is_blocked(certificates: pd.DataFrame) -> list[CheckOutcome]:
     Parameters
     ----------
     certificates : DataFrame
-        ``causal.verdictss`` as of one day.
+        ``causal.certificates`` as of one day.
     """
     outcomes = []
     for (platform, outcome), part in certificates.groupby(["platform", "outcome"], sort=True):

@@ -24,7 +24,7 @@ def every_row_has_an_interval_or_a_reason(effects: pd.DataFrame) -> list[CheckOu
         & effects["refused"].isna()
         & effects["undefined"].isna()
     ]
-    names = ["platform", "treatment_type", "outcome", "method"]
+    names = ["platform", "treatment_type", "design", "outcome", "method"]
     return [
         CheckOutcome(
             gate="interval_or_reason",

@@ -1,6 +1,11 @@
-"""Asset checks of the result tables, from one factory. What SQL can check is a dbt test and arrives with dbt."""
+"""Asset checks of the panel and of the result tables. What SQL can check is a dbt test and arrives with dbt.
 
-from collections.abc import Callable
+Blocking where nothing behind it could be used. A platform whose data fail is red and goes on to ``quality.gates``, by
+which its results are refused: the other platforms' stand.
+"""
+
+import json
+from collections.abc import Callable, Iterator
 
 import dagster as dg
 import pandas as pd
@@ -9,13 +14,23 @@ from liftos_pipeline.checks import CheckOutcome
 from liftos_pipeline.checks.certificates import no_method_is_blocked
 from liftos_pipeline.checks.freshness import factors_are_fresh
 from liftos_pipeline.checks.overlap import overlap_for_the_treated
+from liftos_pipeline.checks.placebos import paths_were_parallel
 from liftos_pipeline.checks.results import every_row_has_an_interval_or_a_reason
 from liftos_pipeline.defs.partitions import daily
 from liftos_pipeline.defs.resources import HomeResource
 from liftos_pipeline.defs.stage import read_by_day, vantages_of
 from liftos_pipeline.schema import Table
-from liftos_pipeline.schema.results import CERTIFICATES, EFFECT_ESTIMATES, EXTERNAL_FACTORS, PROPENSITY_SCORES
+from liftos_pipeline.schema.results import (
+    CERTIFICATES,
+    EFFECT_ESTIMATES,
+    EXTERNAL_FACTORS,
+    GATES,
+    MATURITY_CURVES,
+    PLACEBOS,
+    PROPENSITY_SCORES,
+)
 from liftos_pipeline.settings import Settings
+from liftos_pipeline.stages.gates import PANEL_COLUMNS, maturity_outcomes, panel_outcomes, stopping_outcomes
 
 _SEVERITY = {"error": dg.AssetCheckSeverity.ERROR, "warn": dg.AssetCheckSeverity.WARN}
 
@@ -49,12 +64,23 @@ def table_check(table: Table, name: str, blocking: bool, rule: Rule, description
     return check
 
 
-def to_result(outcomes: list[CheckOutcome]) -> dg.AssetCheckResult:
-    """One Dagster result from the outcomes of a rule."""
+def as_outcome(row: dict) -> CheckOutcome:
+    """What a rule saw, from its row of ``quality.gates``."""
+    names = ("gate", "subject", "passed", "severity", "seen", "expected", "way_out")
+    named = {**{name: row[name] for name in names}, "subject": f"{row['gate']} {row['subject']}"}
+    return CheckOutcome(**named, offenders=tuple(json.loads(row["offenders"])))
+
+
+def to_result(
+    outcomes: list[CheckOutcome], check_name: str | None = None, asset_key: dg.AssetKey | None = None
+) -> dg.AssetCheckResult:
+    """One Dagster result from the outcomes of a rule; the names are needed where an op yields several."""
     failed = [outcome for outcome in outcomes if not outcome.passed]
     shown = (failed or outcomes)[:5]
     worst = "error" if any(outcome.severity == "error" for outcome in failed) else "warn"
     return dg.AssetCheckResult(
+        check_name=check_name,
+        asset_key=asset_key,
         passed=not failed,
         severity=_SEVERITY[worst],
         metadata={
@@ -66,6 +92,50 @@ def to_result(outcomes: list[CheckOutcome]) -> dg.AssetCheckResult:
             "offenders": dg.MetadataValue.json([list(outcome.offenders) for outcome in shown]),
         },
     )
+
+
+PANEL_GATES = {
+    "density": "No account-day that was pulled holds next to nothing.",
+    "holes": "Few campaign-days are missing between full ones.",
+    "tracking": "No account counts its outcome differently from some day on.",
+    "attribution_setting": "No campaign changed what it attributes.",
+    "reconciliation": "Ads, ad groups and campaigns add up to the same.",
+    "claims": "Platforms claim no more than was sold.",
+    "precedence": "Budgets do not follow outcomes.",
+}
+"""Check of the panel to what it says when it is green."""
+STOPPING = {
+    "newest_day": "The day's own data are as full as usual and add up: else the whole run stops until they do.",
+    "platform_left": "One platform at least whose data stand: else the whole run stops.",
+}
+"""Blocking checks of the panel."""
+_PANEL = dg.AssetKey(["mart", "marketing_panel"])
+
+
+@dg.multi_asset_check(
+    name="panel_gates",
+    specs=[
+        dg.AssetCheckSpec(
+            name, asset=_PANEL, blocking=name in STOPPING, description=description, partitions_def=daily
+        )
+        for name, description in {**PANEL_GATES, **STOPPING}.items()
+    ],
+)
+def panel_gates(context: dg.AssetCheckExecutionContext, home: HomeResource) -> Iterator[dg.AssetCheckResult]:
+    """All rules on the panel from one reading of it, every as-of day of the run; the worst day decides."""
+    opened = home.open()
+    outcomes: dict[str, list[CheckOutcome]] = {name: [] for name in (*PANEL_GATES, *STOPPING)}
+    vantages = vantages_of(context, opened)
+    for vantage, (panel, levels, attribution) in read_by_day(
+        opened,
+        vantages,
+        lambda inputs: [inputs.panel(PANEL_COLUMNS), inputs.levels(), inputs.attribution_settings()],
+    ):
+        found = panel_outcomes(panel, levels, attribution, vantage.as_of, vantage.settings)
+        for outcome in [*found, *stopping_outcomes(panel, levels, found, vantage.as_of, vantage.settings)]:
+            outcomes[outcome.gate].append(outcome)
+    for name, seen in outcomes.items():
+        yield to_result(seen, name, _PANEL)
 
 
 fresh = table_check(
@@ -81,6 +151,27 @@ overlap = table_check(
     False,
     lambda rows, settings: overlap_for_the_treated(rows, settings.liftos_overlap_min_effective_controls),
     "Scores below .9 and enough effective controls in every analysis.",
+)
+mature = table_check(
+    MATURITY_CURVES,
+    "mature",
+    False,
+    lambda rows, settings: maturity_outcomes(rows, settings),
+    "The youngest days that effects look at are complete.",
+)
+parallel = table_check(
+    PLACEBOS,
+    "parallel",
+    False,
+    lambda rows, settings: paths_were_parallel(rows, settings.liftos_placebo_level / 2) if len(rows) else [],
+    "Nothing moved the treated apart from the controls before anybody was treated.",
+)
+analyses_stand = table_check(
+    GATES,
+    "analyses_stand",
+    False,
+    lambda rows, _settings: [as_outcome(row) for row in rows.to_dict("records")],
+    "No gate of any analysis failed; what failed refuses or caps the verdicts concerned, and only these.",
 )
 certified = table_check(
     CERTIFICATES,

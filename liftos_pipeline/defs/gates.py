@@ -1,38 +1,85 @@
-"""What the rules saw, as a table."""
+"""Placebos in time, what the rules saw, and the scores of the data, as tables."""
 
 from functools import partial
 
 from liftos_pipeline.defs.stage import stage_asset
-from liftos_pipeline.schema.results import CERTIFICATES, EXTERNAL_FACTORS, GATES, PROPENSITY_SCORES
-from liftos_pipeline.stages.gates import gate_rows
-
-gates = stage_asset(
+from liftos_pipeline.schema.results import (
+    CAUSAL_GRAPH,
+    CAUSAL_MARKETING_DATA,
+    CERTIFICATES,
+    EFFECT_ESTIMATES,
+    EXTERNAL_FACTORS,
     GATES,
+    MATURITY_CURVES,
+    PLACEBOS,
+    PROPENSITY_SCORES,
+    SCORES,
+    TREATMENTS,
+)
+from liftos_pipeline.stages.gates import PANEL_COLUMNS, Data, Results, gate_rows
+from liftos_pipeline.stages.landmarks import PANEL_COLUMNS as ROW_COLUMNS
+from liftos_pipeline.stages.placebos import placebo_rows
+from liftos_pipeline.stages.quality import COLUMNS, score_rows
+from liftos_pipeline.warehouse.knowledge import Knowledge
+
+placebos = stage_asset(
+    PLACEBOS,
     "quality",
-    [
-        ["causal", "propensity_scores"],
-        ["causal", "certificates"],
-        ["causal", "external_factors"],
-        ["causal", "effect_estimates"],
+    [["mart", "marketing_panel"], ["causal", "treatments"]],
+    lambda inputs: [inputs.panel(ROW_COLUMNS), inputs.result(TREATMENTS)],
+    lambda frames, settings, _as_of: [
+        partial(placebo_rows, frames[0], frames[1], settings.liftos_confidence_level, settings.liftos_seed)
     ],
-    lambda inputs: [
-        inputs.result(PROPENSITY_SCORES),
-        inputs.result(CERTIFICATES),
-        inputs.result(EXTERNAL_FACTORS),
+    ("platform", "treatment_type", "n_treated", "estimate", "std_error", "p_value", "reason"),
+    lambda rows: {
+        f"placebo_{row.platform}_{row.treatment_type}": float(row.estimate)
+        for row in rows[rows["estimate"].notna()].itertuples()
+    },
+)
+
+_JUDGED = (
+    *(CAUSAL_MARKETING_DATA, PROPENSITY_SCORES, TREATMENTS, CERTIFICATES),
+    *(EFFECT_ESTIMATES, EXTERNAL_FACTORS, MATURITY_CURVES, PLACEBOS),
+)
+"""Result tables in the order of ``Results``."""
+
+
+def _data(inputs: Knowledge) -> Data:
+    return Data(
+        inputs.panel(PANEL_COLUMNS),
+        inputs.levels(),
+        inputs.attribution_settings(),
         inputs.pulled_days(),
         inputs.lost_days(),
         inputs.currencies(),
         inputs.accounts(),
-    ],
+    )
+
+
+gates = stage_asset(
+    GATES,
+    "quality",
+    [["mart", "marketing_panel"], *([table.schema, table.name] for table in _JUDGED)],
+    lambda inputs: [_data(inputs), Results(*(inputs.result(table) for table in _JUDGED))],
+    lambda frames, settings, as_of: [partial(gate_rows, frames[0], frames[1], as_of, settings)],
+    ("gate", "subject", "passed", "severity", "seen", "expected"),
+    lambda rows: {
+        "gates_failed": float((~rows["passed"]).sum()),
+        "errors": float((~rows["passed"] & (rows["severity"] == "error")).sum()),
+    },
+)
+
+_SCORED = (MATURITY_CURVES, CAUSAL_MARKETING_DATA, PROPENSITY_SCORES, CAUSAL_GRAPH, TREATMENTS)
+scores = stage_asset(
+    SCORES,
+    "quality",
+    [["mart", "marketing_panel"], *([table.schema, table.name] for table in _SCORED)],
+    lambda inputs: [inputs.panel(COLUMNS), inputs.levels(), *(inputs.result(table) for table in _SCORED)],
     lambda frames, settings, as_of: [
-        partial(
-            gate_rows,
-            *frames,
-            as_of=as_of,
-            look_back_days=settings.liftos_look_back_days,
-            min_effective_controls=settings.liftos_overlap_min_effective_controls,
-        )
+        partial(score_rows, *frames, as_of=as_of, tolerance=settings.liftos_reconcile_tolerance)
     ],
-    ("gate", "subject", "passed", "seen", "expected"),
-    lambda rows: {"gates_failed": float((~rows["passed"]).sum())},
+    ("platform", "part", "score", "reason"),
+    lambda rows: {
+        f"{row.platform}_{row.part}": float(row.score) for row in rows[rows["score"].notna()].itertuples()
+    },
 )

@@ -56,7 +56,7 @@ simulated_truth = [truth_asset()] if load_settings().source_mode == "simulated" 
     key=["published", "liftos"],
     deps=[
         *(dg.AssetKey(["causal", name]) for name in _RESULTS),
-        dg.AssetKey(["quality", "gates"]),
+        *(dg.AssetKey(["quality", name]) for name in ("gates", "placebos", "scores")),
         dg.AssetKey(["mart", "marketing_panel"]),
         dg.AssetKey(["mart", "ad_performance_daily"]),
         dg.AssetKey(["mart", "experiments"]),

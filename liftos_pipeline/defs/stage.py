@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from typing import Any
 
 import dagster as dg
 import pandas as pd
@@ -23,7 +24,7 @@ from liftos_pipeline.warehouse.results import replace_partitions
 DAYS_AT_ONCE = 5
 """As-of days that are read together. At most twice as many wait in memory to be computed."""
 
-Read = Callable[[Knowledge], Sequence[pd.DataFrame]]
+Read = Callable[[Knowledge], Sequence[Any]]
 
 REPLAY_TAG = "liftos/replay"
 """Tag of a run that computes a past day from what was stored by then."""
@@ -34,7 +35,7 @@ def stage_asset(
     group: str,
     deps: Sequence[Sequence[str]],
     read: Read,
-    calls: Callable[[Sequence[pd.DataFrame], Settings, date], Sequence[Call]],
+    calls: Callable[[Sequence[Any], Settings, date], Sequence[Call]],
     shown: tuple[str, ...],
     numbers: Callable[[pd.DataFrame], dict[str, float]] | None = None,
     follow: Callable[[pd.DataFrame, pd.DataFrame, Settings, date], pd.DataFrame] | None = None,
@@ -45,7 +46,7 @@ def stage_asset(
     Parameters
     ----------
     read : callable
-        Knowledge of one as-of day -> frames, inside a read lock.
+        Knowledge of one as-of day -> frames, or groups of them, inside a read lock.
     calls : callable
         (frames, settings, as-of day) -> calls whose answers are the day's rows, one below the other; made outside every
         lock, in other processes if there are many.
@@ -132,10 +133,10 @@ class Remembering:
 
 def read_by_day(
     home: Home, vantages: Sequence[ledger.Vantage], read: Read
-) -> Iterator[tuple[ledger.Vantage, Sequence[pd.DataFrame]]]:
+) -> Iterator[tuple[ledger.Vantage, Sequence[Any]]]:
     """What a stage reads, day by day. A few days are read under one lock, while those before are computed on."""
 
-    def read_chunk(chosen: Sequence[ledger.Vantage]) -> list[Sequence[pd.DataFrame]]:
+    def read_chunk(chosen: Sequence[ledger.Vantage]) -> list[Sequence[Any]]:
         with home.warehouse.read() as connection:
             return [
                 read(Knowledge(connection, v.as_of, v.settings.liftos_look_back_days, v.known_until))

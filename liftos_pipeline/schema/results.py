@@ -295,6 +295,38 @@ GATES = _result(
     ("way_out", "VARCHAR", "What to do.", False),
     ("offenders", "VARCHAR", "JSON of the worst five.", False),
 )
+PLACEBOS = _result(
+    "quality",
+    "placebos",
+    ("platform", "treatment_type", "design"),
+    "Effects of treatments that begin six weeks early, when nobody was treated.",
+    *_ANALYSIS,
+    _DESIGN,
+    ("outcome", "VARCHAR", "Outcome.", False),
+    ("shift_days", "INTEGER", "Days by which starts were moved back.", False),
+    ("level", "DOUBLE", "Level of the analyses that it stands for.", False),
+    ("n_treated", "BIGINT", "Units treated on paper.", False),
+    ("estimate", "DOUBLE", "Effect in log points, of the overlap population; NULL undefined."),
+    ("std_error", "DOUBLE", "Standard error."),
+    ("p_value", "DOUBLE", "p-value of no effect."),
+    ("n_clusters", "BIGINT", "Clusters behind the standard error."),
+    ("reason", "VARCHAR", "Why there is no number."),
+)
+SCORES = _result(
+    "quality",
+    "scores",
+    ("platform", "part"),
+    "How good the data of each platform are, part by part.",
+    ("platform", "VARCHAR", "Platform.", False),
+    (
+        "part",
+        "VARCHAR",
+        "completeness, temporal_consistency, confounder_coverage, overlap_quality, maturity, reconciliation or overall.",
+        False,
+    ),
+    ("score", "DOUBLE", "0 to 1; NULL not known."),
+    ("reason", "VARCHAR", "What it is the share of, or why it is not known.", False),
+)
 
 _NOT_IN_HISTORY = {"label", "warnings", "diagnostics", "certified_size"}
 EFFECT_HISTORY = Table(
@@ -332,7 +364,9 @@ RESULT_TABLES: tuple[Table, ...] = (
     CERTIFICATES,
     EFFECT_ESTIMATES,
     EFFECT_PATHS,
+    PLACEBOS,
     GATES,
+    SCORES,
     VERDICTS,
     ATTRIBUTION,
 )

@@ -93,6 +93,18 @@ class Knowledge:
         """series_id, observation_date, released_on, has_value: FRED periods that had come out."""
         return self.frame(f"SELECT * FROM {self._relation('intermediate.int_releases__as_of')} ORDER BY ALL")
 
+    def levels(self) -> pd.DataFrame:
+        """platform, account_id, date_day, level, spend, impressions, clicks, conversions: sums of every level pulled."""
+        return self.frame(
+            f"SELECT * FROM {self._relation('intermediate.int_levels__as_of', self.look_back_days)} ORDER BY ALL"
+        )
+
+    def attribution_settings(self) -> pd.DataFrame:
+        """platform, account_id, unit_id, attribution_setting, first_day, n_days: what campaigns' claims rest on."""
+        return self.frame(
+            f"SELECT * FROM {self._relation('intermediate.int_attribution__as_of', self.look_back_days)} ORDER BY ALL"
+        )
+
     def triangle(self) -> pd.DataFrame:
         """platform, metric, account_id, date_day, age_days, value: what was claimed of each day at each age."""
         relation = self._relation("intermediate.int_conversions__by_age", self.look_back_days)

@@ -10,7 +10,7 @@ import pytest
 from liftos_pipeline.checks.overlap import overlap_for_the_treated
 from liftos_pipeline.checks.results import every_row_has_an_interval_or_a_reason
 
-ANALYSIS = {"platform": "meta", "treatment_type": "budget_change"}
+ANALYSIS = {"platform": "meta", "treatment_type": "budget_change", "design": "landmarked"}
 
 
 def scores(treated: list[float], controls: list[float], **columns: object) -> pd.DataFrame:
@@ -24,16 +24,17 @@ def scores(treated: list[float], controls: list[float], **columns: object) -> pd
 @pytest.mark.parametrize(("high", "passed"), [(0, True), (2, True), (3, False)])
 def test_four_fifths_of_the_treated_must_be_comparable(high: int, passed: bool) -> None:
     table = scores([0.95] * high + [0.5] * (10 - high), [0.5] * 30)
-    (outcome,) = overlap_for_the_treated(table, 20.0)
-    assert (outcome.passed, outcome.severity) == (passed, "warn")
-    assert (outcome.gate, outcome.subject) == ("overlap", "meta.budget_change")
+    outcome, size = overlap_for_the_treated(table, 20.0)
+    assert (outcome.passed, outcome.severity) == (passed, "error")
+    assert size.passed
+    assert (outcome.gate, outcome.subject) == ("overlap", "meta.budget_change.landmarked")
     assert f"{10 - high}0" in outcome.seen
     assert "80%" in outcome.expected
     assert "Widen the control pool" in outcome.way_out
 
 
 def test_a_score_of_nine_tenths_is_too_high() -> None:
-    (outcome,) = overlap_for_the_treated(scores([0.9] * 5, [0.5] * 30), 20.0)
+    outcome, _ = overlap_for_the_treated(scores([0.9] * 5, [0.5] * 30), 20.0)
     assert not outcome.passed
 
 
@@ -44,11 +45,16 @@ def test_control_units_count_by_the_odds_of_their_scores(least: float, passed: b
     again = near[near["is_treated"] == 0].assign(window_start=pd.Timestamp(2026, 2, 8))
     far = scores([], [1 / 6] * 10)
     far["unit_id"] = "far_" + far["unit_id"]
-    (outcome,) = overlap_for_the_treated(pd.concat([near, again, far]), least)
-    assert outcome.passed == passed
-    assert "13.8 effective control" in outcome.seen
-    assert ("the ATT needs 14" in outcome.seen) != passed
-    assert f"{least:g} effective controls" in outcome.expected
+    shares, outcome = overlap_for_the_treated(pd.concat([near, again, far]), least)
+    assert shares.passed
+    assert (outcome.gate, outcome.subject) == ("effective_sample_size", "meta.budget_change.landmarked")
+    assert (outcome.passed, outcome.severity) == (passed, "error")
+    assert outcome.seen == "13.8 effective controls of 20 units"
+    assert outcome.expected == f"at least {least:g} effective controls"
+    near_units = {f"c{number}" for number in range(10)}
+    assert {entry["unit_id"] for entry in outcome.offenders} <= near_units
+    assert len(outcome.offenders) == (0 if passed else 5)
+    assert all(entry["share_of_weight"] == 0.083 for entry in outcome.offenders)
 
 
 def test_each_analysis_is_judged_by_its_own_scores() -> None:
@@ -56,15 +62,15 @@ def test_each_analysis_is_judged_by_its_own_scores() -> None:
     bad = scores([0.95] * 10, [0.5] * 30, treatment_type="creative_change")
     other = scores([0.5] * 10, [0.5] * 30, platform="google_ads")
     outcomes = overlap_for_the_treated(pd.concat([bad, other, good]), 20.0)
-    assert [(outcome.subject, outcome.passed) for outcome in outcomes] == [
-        ("google_ads.budget_change", True),
-        ("meta.budget_change", True),
-        ("meta.creative_change", False),
+    assert [(outcome.subject, outcome.passed) for outcome in outcomes if outcome.gate == "overlap"] == [
+        ("google_ads.budget_change.landmarked", True),
+        ("meta.budget_change.landmarked", True),
+        ("meta.creative_change.landmarked", False),
     ]
 
 
 def test_the_five_highest_scores_are_named_worst_first() -> None:
-    (outcome,) = overlap_for_the_treated(scores([0.5, 0.93, 0.92, 0.4], [0.6, 0.91, 0.97, 0.1, 0.3]), 20.0)
+    outcome, _ = overlap_for_the_treated(scores([0.5, 0.93, 0.92, 0.4], [0.6, 0.91, 0.97, 0.1, 0.3]), 20.0)
     assert [entry["unit_id"] for entry in outcome.offenders] == ["c2", "t1", "t2", "c1", "c0"]
     assert outcome.offenders[0] == {"unit_id": "c2", "window_start": "2026-02-01 00:00:00", "propensity": 0.97}
 

@@ -13,7 +13,6 @@ import pytest
 from liftos_pipeline.stages.analysis import COVARIATES, analyses, covariates, to_panel
 from liftos_pipeline.stages.designs import DESIGNS, LANDMARKED
 from liftos_pipeline.stages.effects import estimate_effects
-from liftos_pipeline.stages.gates import gate_rows
 from liftos_pipeline.stages.propensity import propensity_scores
 from liftos_pipeline.stages.roles import MACRO, PRIMARY_OUTCOMES, SECONDARY_OUTCOMES
 from liftos_pipeline.stages.weekly import PANEL_COLUMNS
@@ -238,33 +237,6 @@ def test_an_effect_without_limits_keeps_its_number_and_says_why() -> None:
     assert effect["estimate"] == pytest.approx(1.375)
     assert effect[["std_error", "ci_low", "ci_high", "p_value", "refused"]].isna().all()
     assert effect["undefined"] == "1 treated unit; at least 2 are needed"
-
-
-def gates_of(scores: pd.DataFrame, min_effective_controls: float) -> pd.DataFrame:
-    """Gates of a home that has nothing but scores."""
-    return gate_rows(
-        scores,
-        pd.DataFrame(),
-        pd.DataFrame(),
-        pd.DataFrame(columns=["source", "stream", "account_id", "date_day"]),
-        pd.DataFrame(columns=["source", "stream", "account_id", "first_day", "last_day"]),
-        pd.DataFrame(columns=["platform", "unit_id", "currency_code", "n_days", "first_day"]),
-        pd.DataFrame(columns=["platform", "account_id", "account_timezone"]),
-        as_of=date(2026, 5, 31),
-        look_back_days=60,
-        min_effective_controls=min_effective_controls,
-    )
-
-
-def test_gates_keep_what_the_rule_saw() -> None:
-    rows = many(0.0)
-    (gate,) = gates_of(scored(rows, [0.3] * 89 + [0.4]), 20.0).to_dict("records")
-    assert (gate["gate"], gate["subject"], gate["passed"]) == ("overlap", "meta.creative_change", True)
-    worst = json.loads(gate["offenders"])[0]
-    assert worst == {"unit_id": "unit_089", "window_start": str(WINDOW), "propensity": 0.4}
-    (refused,) = gates_of(scored(rows, 0.3), 61.0).to_dict("records")
-    assert refused["passed"] is False
-    assert gates_of(propensity_scores(rows.iloc[:0], seed=1), 20.0).empty
 
 
 def test_the_setting_of_effective_controls_decides_the_refusal() -> None:
