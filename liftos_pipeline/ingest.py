@@ -28,7 +28,7 @@ from liftos_pipeline.sources.localtime import naive_utc
 from liftos_pipeline.sources.plan import Pull, end_of, lost_days, next_part, plan_pulls
 from liftos_pipeline.sources.stream import Connection, Source, Stream
 from liftos_pipeline.warehouse import Warehouse
-from liftos_pipeline.warehouse.archive import keep_bodies
+from liftos_pipeline.warehouse.archive import Archivist, keep_bodies
 from liftos_pipeline.warehouse.erasure import erased_profiles
 from liftos_pipeline.warehouse.load import LoadSummary, load_windows
 from liftos_pipeline.warehouse.pages import keep_failed
@@ -181,6 +181,7 @@ def _run(
     with _Loads(home, run_id) as loads:
         for observed_at, group in itertools.groupby(tasks, key=lambda task: task[0].observed_at):
             connection = connect(home, source, observed_at, erased)
+            connection.keep = loads.bodies.keep
             try:
                 for pull, account in group:
                     while pull.start <= pull.end and account not in failed:
@@ -219,10 +220,14 @@ def _run(
 
 
 class _Loads:
-    """Loads batches of windows beside the next pulls; at most one batch waits. ``done`` is known on leaving."""
+    """Loads batches of windows beside the next pulls; at most one batch waits. ``done`` is known on leaving.
+
+    ``bodies`` stores pages beside both; a window is loaded when its pages are in the archive.
+    """
 
     def __init__(self, home: Home, run_id: str) -> None:
         self.done: list[LoadSummary] = []
+        self.bodies = Archivist(home.warehouse.archive_file)
         self._home = home
         self._run_id = run_id
         self._batch: list[Window] = []
@@ -238,12 +243,14 @@ class _Loads:
         if self._loads:
             self._loads[-1].result()
         if self._batch:
-            accepted = self._home.settings.liftos_accept_vanished
-            batch = tuple(self._batch)
-            self._loads.append(
-                self._loader.submit(load_windows, self._home.warehouse, batch, self._run_id, accepted)
-            )
+            self._loads.append(self._loader.submit(self._load, tuple(self._batch)))
             self._batch.clear()
+
+    def _load(self, batch: Sequence[Window]) -> LoadSummary:
+        self.bodies.settle()
+        return load_windows(
+            self._home.warehouse, batch, self._run_id, self._home.settings.liftos_accept_vanished
+        )
 
     def __enter__(self) -> _Loads:
         return self
@@ -254,6 +261,7 @@ class _Loads:
             self.done = [load.result() for load in self._loads]
         finally:
             self._loader.shutdown()
+            self.bodies.close()
 
 
 def _fetch(home: Home, connection: Connection, stream: Stream, account: str, pull: Pull, run_id: str) -> Window:
