@@ -113,6 +113,7 @@ class PullSummary:
     rows_restated: int
     rows_vanished: int
     rows_rejected: int
+    rows_duplicate: int
     pages: int
     retries: int
     throttled_s: float
@@ -135,7 +136,7 @@ def pull_stream(
     try:
         accounts = _accounts(home, source, as_of_days)
     except QuotaSpent as error:
-        return PullSummary(0, 0, 0, 0, 0, 0, 0, 0.0, error.until)
+        return PullSummary(0, 0, 0, 0, 0, 0, 0, 0, 0.0, error.until)
     if now is not None:
         gaps = {
             account: lost_days(
@@ -212,6 +213,7 @@ def _run(
         rows_restated=sum(load.rows_restated for load in loads.done),
         rows_vanished=sum(load.rows_vanished for load in loads.done),
         rows_rejected=sum(load.rows_rejected for load in loads.done),
+        rows_duplicate=sum(load.rows_duplicate for load in loads.done),
         pages=sum(load.pages for load in loads.done),
         retries=effort.retries,
         throttled_s=effort.waited_s,
@@ -248,9 +250,7 @@ class _Loads:
 
     def _load(self, batch: Sequence[Window]) -> LoadSummary:
         self.bodies.settle()
-        return load_windows(
-            self._home.warehouse, batch, self._run_id, self._home.settings.liftos_accept_vanished
-        )
+        return load_windows(self._home.warehouse, batch, self._run_id, self._home.settings.liftos_accept_vanished)
 
     def __enter__(self) -> _Loads:
         return self

@@ -81,7 +81,13 @@ FAULTS: tuple[Fault, ...] = (
         "red, with field, sample and page; the pages are in `raw.api_page` and the archive",
         rows.SHAPES,
     ),
-    Fault(8, "a row twice, pages that overlap", "one row", "green", rows.REPEATS),
+    Fault(
+        8,
+        "a row twice, pages that overlap",
+        "one row; the receipt counts the others",
+        "green, `rows_duplicate`",
+        rows.REPEATS,
+    ),
     Fault(
         9,
         "one key, two contents",
@@ -189,8 +195,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         25,
         "FRED: another series, a shrunk series, no answer",
-        "refuses values that cannot be the series; the last good vintage stands",
-        "red; factors are marked stale",
+        "refuses values that cannot be the series, holds one that lost half of its periods; the last good vintage stands",
+        "red; factors are marked stale; LIFTOS_ACCEPT_VANISHED lets a held one through",
         rows.SERIES,
     ),
     Fault(
