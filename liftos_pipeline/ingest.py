@@ -179,7 +179,7 @@ def _run(
     effort = Effort()
     n_windows = 0
     deferred_until: datetime | None = None
-    with _Loads(home, run_id) as loads:
+    with Loads(home, run_id) as loads:
         for observed_at, group in itertools.groupby(tasks, key=lambda task: task[0].observed_at):
             connection = connect(home, source, observed_at, erased)
             connection.keep = loads.bodies.keep
@@ -221,7 +221,7 @@ def _run(
     )
 
 
-class _Loads:
+class Loads:
     """Loads batches of windows beside the next pulls; at most one batch waits. ``done`` is known on leaving.
 
     ``bodies`` stores pages beside both; a window is loaded when its pages are in the archive.
@@ -252,7 +252,7 @@ class _Loads:
         self.bodies.settle()
         return load_windows(self._home.warehouse, batch, self._run_id, self._home.settings.liftos_accept_vanished)
 
-    def __enter__(self) -> _Loads:
+    def __enter__(self) -> Loads:
         return self
 
     def __exit__(self, *_: object) -> None:

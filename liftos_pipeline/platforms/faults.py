@@ -78,7 +78,7 @@ FAULTS: tuple[Fault, ...] = (
         7,
         "required field missing or renamed, other type; unknown word of an enumeration",
         "keeps the pages, refuses the window; an unknown word is kept as it came and remembered",
-        "red, with field, sample and page; the pages are in `raw.api_page` and the archive",
+        "red, with field, sample and page; the pages are kept: `liftos reparse` reads them again after a mended parser",
         rows.SHAPES,
     ),
     Fault(
