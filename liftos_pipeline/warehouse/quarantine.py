@@ -62,13 +62,14 @@ def shrunk_series(connection: duckdb.DuckDBPyConnection, windows: Sequence[Windo
     period = windows[0].table.period
     if windows[0].mode != "snapshot" or period is None:
         return None
-    return connection.execute(
+    number: int | None = connection.execute(
         f"WITH came AS (SELECT window_no, min({period}) AS first, count(DISTINCT {period}) AS n FROM said GROUP BY ALL), "
         f"ended AS (SELECT DISTINCT window_no, {period} FROM (SELECT account_id, {period}, observed_to AS observed_at "
         f"  FROM versions) JOIN assertions USING (account_id, observed_at) ANTI JOIN said USING (window_no, {period})) "
         f"SELECT min(window_no) FROM (SELECT window_no FROM ended JOIN came USING (window_no) WHERE {period} > first "
         f"GROUP BY window_no, n HAVING count(*) >= greatest({_FEWEST_PERIODS}, n))"
     ).fetchall()[0][0]
+    return number
 
 
 def vanished(window: Window) -> WindowRefused:
