@@ -10,7 +10,7 @@ from datetime import date
 
 import httpx
 
-from liftos_pipeline.errors import PlatformError
+from liftos_pipeline.errors import LiftosError, PlatformError
 from liftos_pipeline.ingest import Home, Loads, connect
 from liftos_pipeline.schema import Window
 from liftos_pipeline.sources import SOURCES
@@ -42,9 +42,13 @@ def reparse(
 
     Raises
     ------
+    LiftosError
+        No such platform.
     WindowRefused
         What the pages say cannot be loaded; see ``load_windows``.
     """
+    if source is not None and source not in SOURCES:
+        raise LiftosError(f"a platform ({', '.join(SOURCES)})", repr(source), "Correct the name.")
     pulls = stored_pulls(home.warehouse, source, first, last)
     left: list[tuple[str, str]] = []
     windows = rows = 0

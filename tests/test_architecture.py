@@ -49,6 +49,7 @@ ALLOWED: dict[str, set[str]] = {
         "run",
         "forget",
         "reparse",
+        "reparse",
         "explain",
         "doctor",
         "report",

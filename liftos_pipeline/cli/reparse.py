@@ -34,12 +34,9 @@ def reparse(
     with clear_errors():
         from liftos_pipeline.ingest import open_home
         from liftos_pipeline.reparse import reparse as read_again
-        from liftos_pipeline.sources import SOURCES
 
         if date_ is not None and (from_ is not None or to is not None):
             raise LiftosError("--date, or --from and --to", "both", "Give one of them.")
-        if source is not None and source not in SOURCES:
-            raise LiftosError(f"a platform: {', '.join(SOURCES)}", repr(source), "Correct the name.")
         first, last = (None if day is None else as_date(day) for day in (date_ or from_, date_ or to))
         done = read_again(open_home(load_settings()), source, first, last)
         if as_json:
