@@ -49,7 +49,6 @@ ALLOWED: dict[str, set[str]] = {
         "run",
         "forget",
         "reparse",
-        "reparse",
         "explain",
         "doctor",
         "report",
