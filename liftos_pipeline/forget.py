@@ -72,6 +72,8 @@ def forget_person(home: Home, profile: str, requester: str | None = None) -> For
     if not is_here and not bodies:
         if unfinished(warehouse):
             _rewrite_files(home, [])
+        else:
+            publish(warehouse)  # the last step, after which nothing is unfinished, may have been broken off
         return Forgotten(None, tuple(sorted(known.values())), {}, 0, tuple(_elsewhere(home, mentions)))
     request = ErasureRequest(known, hashes, lambda text: mentions.taken_out_of(text.encode()).decode(), requester)
     erased_at, rows = erase_rows(warehouse, request, bodies)

@@ -28,7 +28,7 @@ from liftos_pipeline.sources.localtime import naive_utc
 from liftos_pipeline.sources.plan import Pull, end_of, lost_days, next_part, plan_pulls
 from liftos_pipeline.sources.stream import Connection, Source, Stream
 from liftos_pipeline.warehouse import Warehouse
-from liftos_pipeline.warehouse.archive import keep_bodies
+from liftos_pipeline.warehouse.archive import Archivist, keep_bodies
 from liftos_pipeline.warehouse.erasure import erased_profiles
 from liftos_pipeline.warehouse.load import LoadSummary, load_windows
 from liftos_pipeline.warehouse.pages import keep_failed
@@ -113,6 +113,7 @@ class PullSummary:
     rows_restated: int
     rows_vanished: int
     rows_rejected: int
+    rows_duplicate: int
     pages: int
     retries: int
     throttled_s: float
@@ -135,7 +136,7 @@ def pull_stream(
     try:
         accounts = _accounts(home, source, as_of_days)
     except QuotaSpent as error:
-        return PullSummary(0, 0, 0, 0, 0, 0, 0, 0.0, error.until)
+        return PullSummary(0, 0, 0, 0, 0, 0, 0, 0, 0.0, error.until)
     if now is not None:
         gaps = {
             account: lost_days(
@@ -178,9 +179,10 @@ def _run(
     effort = Effort()
     n_windows = 0
     deferred_until: datetime | None = None
-    with _Loads(home, run_id) as loads:
+    with Loads(home, run_id) as loads:
         for observed_at, group in itertools.groupby(tasks, key=lambda task: task[0].observed_at):
             connection = connect(home, source, observed_at, erased)
+            connection.keep = loads.bodies.keep
             try:
                 for pull, account in group:
                     while pull.start <= pull.end and account not in failed:
@@ -211,6 +213,7 @@ def _run(
         rows_restated=sum(load.rows_restated for load in loads.done),
         rows_vanished=sum(load.rows_vanished for load in loads.done),
         rows_rejected=sum(load.rows_rejected for load in loads.done),
+        rows_duplicate=sum(load.rows_duplicate for load in loads.done),
         pages=sum(load.pages for load in loads.done),
         retries=effort.retries,
         throttled_s=effort.waited_s,
@@ -218,11 +221,15 @@ def _run(
     )
 
 
-class _Loads:
-    """Loads batches of windows beside the next pulls; at most one batch waits. ``done`` is known on leaving."""
+class Loads:
+    """Loads batches of windows beside the next pulls; at most one batch waits. ``done`` is known on leaving.
+
+    ``bodies`` stores pages beside both; a window is loaded when its pages are in the archive.
+    """
 
     def __init__(self, home: Home, run_id: str) -> None:
         self.done: list[LoadSummary] = []
+        self.bodies = Archivist(home.warehouse.archive_file)
         self._home = home
         self._run_id = run_id
         self._batch: list[Window] = []
@@ -238,14 +245,14 @@ class _Loads:
         if self._loads:
             self._loads[-1].result()
         if self._batch:
-            accepted = self._home.settings.liftos_accept_vanished
-            batch = tuple(self._batch)
-            self._loads.append(
-                self._loader.submit(load_windows, self._home.warehouse, batch, self._run_id, accepted)
-            )
+            self._loads.append(self._loader.submit(self._load, tuple(self._batch)))
             self._batch.clear()
 
-    def __enter__(self) -> _Loads:
+    def _load(self, batch: Sequence[Window]) -> LoadSummary:
+        self.bodies.settle()
+        return load_windows(self._home.warehouse, batch, self._run_id, self._home.settings.liftos_accept_vanished)
+
+    def __enter__(self) -> Loads:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -254,6 +261,7 @@ class _Loads:
             self.done = [load.result() for load in self._loads]
         finally:
             self._loader.shutdown()
+            self.bodies.close()
 
 
 def _fetch(home: Home, connection: Connection, stream: Stream, account: str, pull: Pull, run_id: str) -> Window:

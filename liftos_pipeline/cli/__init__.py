@@ -12,6 +12,7 @@ from liftos_pipeline.cli.explain import explain
 from liftos_pipeline.cli.forget import forget
 from liftos_pipeline.cli.home import demo, dev, run
 from liftos_pipeline.cli.library import detect, estimate
+from liftos_pipeline.cli.reparse import reparse
 from liftos_pipeline.cli.simulate import simulate
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ for command in (
     dev,
     doctor,
     forget,
+    reparse,
     simulate,
     estimate,
     certify,

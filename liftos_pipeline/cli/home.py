@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 DEMO_DAYS = 180
 
 
-def _day(text: str) -> date:
+def as_date(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
@@ -80,14 +80,14 @@ def run(
         if as_of is not None:
             if any(given is not None for given in (date_, from_, to)):
                 raise LiftosError("--as-of alone", "another day beside it", "Give one of them.")
-            _replay(settings, _day(as_of))
+            _replay(settings, as_date(as_of))
             return
         if date_ is not None and (from_ is not None or to is not None):
             raise LiftosError("--date, or --from and --to", "both", "Give one of them.")
         if (from_ is None) != (to is None):
             raise LiftosError("--from and --to together", "one of them", "Give the other one too.")
         yesterday = last_ended_day(datetime.now(UTC)).isoformat()
-        first, last = _day(from_ or date_ or yesterday), _day(to or date_ or yesterday)
+        first, last = as_date(from_ or date_ or yesterday), as_date(to or date_ or yesterday)
         err.print(f"as of {first} to {last}, {settings.source_mode} home {settings.home}", highlight=False)
         _run(settings, first, last)
         out.print(f"published {settings.home / 'liftos.duckdb'}", highlight=False, soft_wrap=True)

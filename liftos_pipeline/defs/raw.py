@@ -59,6 +59,7 @@ def raw_asset(source: Source, stream: Stream) -> dg.AssetsDefinition:
                 "rows_restated": done.rows_restated,
                 "rows_vanished": done.rows_vanished,
                 "rows_rejected": done.rows_rejected,
+                "rows_duplicate": done.rows_duplicate,
                 "retries": done.retries,
                 "throttled_seconds": done.throttled_s,
             },

@@ -78,10 +78,16 @@ FAULTS: tuple[Fault, ...] = (
         7,
         "required field missing or renamed, other type; unknown word of an enumeration",
         "keeps the pages, refuses the window; an unknown word is kept as it came and remembered",
-        "red, with field, sample and page; the pages are in `raw.api_page` and the archive",
+        "red, with field, sample and page; the pages are kept: `liftos reparse` reads them again after a mended parser",
         rows.SHAPES,
     ),
-    Fault(8, "a row twice, pages that overlap", "one row", "green", rows.REPEATS),
+    Fault(
+        8,
+        "a row twice, pages that overlap",
+        "one row; the receipt counts the others",
+        "green, `rows_duplicate`",
+        rows.REPEATS,
+    ),
     Fault(
         9,
         "one key, two contents",
@@ -189,8 +195,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         25,
         "FRED: another series, a shrunk series, no answer",
-        "refuses values that cannot be the series; the last good vintage stands",
-        "red; factors are marked stale",
+        "refuses values that cannot be the series, holds one that lost half of its periods; the last good vintage stands",
+        "red; factors are marked stale; LIFTOS_ACCEPT_VANISHED lets a held one through",
         rows.SERIES,
     ),
     Fault(

@@ -64,6 +64,12 @@ class Table:
     def full_name(self) -> str:
         return f"{self.schema}.{self.name}"
 
+    @property
+    def period(self) -> str | None:
+        """DATE column of the key that the days pulled do not decide: a row is one period of a series."""
+        dates = {column.name for column in self.columns if column.type == "DATE"} - {self.day}
+        return next((name for name in self.key if name in dates), None)
+
     def arrow(self, names: tuple[str, ...] | None = None) -> pa.Schema:
         """Arrow schema of all columns, or of those named."""
         chosen = [c for c in self.columns if names is None or c.name in names]

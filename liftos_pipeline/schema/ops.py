@@ -52,6 +52,11 @@ LOAD_RECEIPT = Table(
         ("rows_restated", "BIGINT", "Rows whose content changed against what stood.", False),
         ("rows_vanished", "BIGINT", "Rows that the platform no longer returns.", False),
         ("rows_rejected", "BIGINT", "Rows with values that cannot be true; see ops.rejected_row."),
+        (
+            "rows_duplicate",
+            "BIGINT",
+            "Rows that came more than once and equal; one of each is kept and counted in rows_in.",
+        ),
         ("run_id", "VARCHAR", "Run.", False),
         ("source_mode", "VARCHAR", "live, simulated or recorded.", False),
         ("finished_at", "TIMESTAMP", "Wall clock (UTC).", False),

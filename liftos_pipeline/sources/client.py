@@ -147,6 +147,8 @@ class Client:
         self.source = source
         self.effort = Effort()
         self.redactor = redactor
+        self.stored: Callable[[Request], httpx.Response] | None = None
+        """Gives the answers that were kept, redacted, in place of the platform's."""
         self._base = base_url.rstrip("/")
         self._origin = _origin(self._base)
         if self._origin[0] not in ("http", "https") or not self._origin[1]:
@@ -230,8 +232,12 @@ class Client:
     def _once(
         self, request: Request, pages: list[Page], parse: Callable[[httpx.Response, bytes], _Payload]
     ) -> _Payload:
-        response = self._answer(request)
-        body = self.redactor.body(response.content)
+        if self.stored is None:
+            response = self._answer(request)
+            body = self.redactor.body(response.content)
+        else:
+            response = self.stored(request)
+            body = response.content
         payload: _Payload | None
         fault: str | None
         try:

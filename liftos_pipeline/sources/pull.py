@@ -19,7 +19,7 @@ from liftos_pipeline.sources.client import Client, Request, parse_json
 Row = dict[str, object]
 KeepBodies = Callable[[Sequence[Page]], None]
 
-_BATCH_ROWS = 4_000
+_BATCH_ROWS = 1_000
 _HELD_BYTES = 4_000_000
 _Payload = TypeVar("_Payload")
 

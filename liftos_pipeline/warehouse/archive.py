@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -26,6 +27,47 @@ def keep_bodies(path: Path, pages: Iterable[Page]) -> None:
         return
     with room_on_disk(path.parent), closing(_connect(path)) as connection, connection:
         connection.executemany("INSERT OR IGNORE INTO page_body (sha256, body) VALUES (?, ?)", rows)
+
+
+class Archivist:
+    """Stores bodies beside what the caller does. At most one batch is being stored: the next one waits for it.
+
+    Parameters
+    ----------
+    path : Path
+        The archive.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer = ThreadPoolExecutor(1, "archive")
+        self._last: Future[None] | None = None
+
+    def keep(self, pages: Iterable[Page]) -> None:
+        """Store bodies soon.
+
+        Raises
+        ------
+        WarehouseError
+            Bodies of an earlier call could not be stored: the disk is full.
+        """
+        self.settle()
+        self._last = self._writer.submit(keep_bodies, self._path, tuple(pages))
+
+    def settle(self) -> None:
+        """Return once everything that was handed over is stored.
+
+        Raises
+        ------
+        WarehouseError
+            It could not be: the disk is full. Everything later is refused too.
+        """
+        if self._last is not None:
+            self._last.result()
+
+    def close(self) -> None:
+        """Wait for the last batch; ``settle`` says whether it was stored."""
+        self._writer.shutdown()
 
 
 def read_body(path: Path, sha256: str) -> bytes | None:

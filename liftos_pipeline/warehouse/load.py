@@ -14,6 +14,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NoReturn
 
 import duckdb
 import orjson
@@ -29,6 +30,7 @@ from liftos_pipeline.warehouse.quarantine import (
     emptied_window,
     keep_quarantine,
     place_of,
+    shrunk_series,
     vanished,
     write_rejected,
 )
@@ -45,6 +47,7 @@ class LoadSummary:
     rows_restated: int
     rows_vanished: int
     rows_rejected: int
+    rows_duplicate: int
     pages: int
 
 
@@ -76,6 +79,7 @@ def load_windows(
         rows_restated=sum(receipt.rows_restated for receipt in done),
         rows_vanished=sum(receipt.rows_vanished for receipt in done),
         rows_rejected=sum(receipt.rows_rejected for receipt in done),
+        rows_duplicate=sum(receipt.rows_duplicate for receipt in done),
         pages=sum(len(window.pages) for window in batch),
     )
 
@@ -93,15 +97,12 @@ def _load(
         _make_assertions(connection, accepted)
         _make_versions(connection, windows[0])
         written = _write_receipts(connection, windows[0], run_id)
-        emptied = None if accept_vanished else emptied_window(accepted, written)
-        if emptied is not None:
+        held = None if accept_vanished else emptied_window(accepted, written)
+        if held is None and not accept_vanished:
+            held = shrunk_series(connection, accepted)
+        if held is not None:
             connection.execute("ROLLBACK")
-            if emptied:
-                _load(connection, windows[:emptied], run_id, accept_vanished)
-            connection.execute("BEGIN")
-            write_pages(connection, [windows[emptied]], run_id)
-            connection.execute("COMMIT")
-            raise vanished(windows[emptied])
+            _hold(connection, windows, held, run_id)
         _write_versions(connection, windows[0].table, run_id)
         keep_quarantine(connection, accepted, run_id)
     write_pages(connection, windows[: refused + 1], run_id)
@@ -109,6 +110,19 @@ def _load(
     if error is not None:
         raise error
     return written
+
+
+def _hold(connection: duckdb.DuckDBPyConnection, windows: Sequence[Window], held: int, run_id: str) -> NoReturn:
+    """Keep the pages of a window, load those before it and those of other accounts, and say why it is held."""
+    window = windows[held]
+    connection.execute("BEGIN")
+    write_pages(connection, [window], run_id)
+    connection.execute("COMMIT")
+    others = [later for later in windows[held + 1 :] if later.account_id != window.account_id]
+    rest = [*windows[:held], *others]
+    if rest:
+        _load(connection, rest, run_id, accept_vanished=False)
+    raise vanished(window)
 
 
 def _key(table: Table) -> str:
@@ -128,7 +142,7 @@ def _narrow(window: Window) -> str:
 
 
 def _read_in(connection: duckdb.DuckDBPyConnection, windows: Sequence[Window]) -> None:
-    """``batch_rows``: all rows as they came, numbered. ``said``: once each, as key, scope and hash."""
+    """``batch_rows``: all rows as they came, numbered. ``said``: once each, as key, scope, hash and how often it came."""
     table = windows[0].table
     rows = pa.concat_tables([window.rows for window in windows])
     window_no = itertools.chain.from_iterable(
@@ -140,7 +154,8 @@ def _read_in(connection: duckdb.DuckDBPyConnection, windows: Sequence[Window]) -
     content = ", ".join(f"coalesce({name}::VARCHAR, '\\N')" for name in source_columns(table))
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE said AS SELECT window_no, {_narrow(windows[0])}, "
-        f"md5(concat_ws(chr(31), {content})) AS row_hash, min(row_no) AS row_no FROM batch_rows GROUP BY ALL"
+        f"md5(concat_ws(chr(31), {content})) AS row_hash, min(row_no) AS row_no, count(*) AS n_came "
+        f"FROM batch_rows GROUP BY ALL"
     )
 
 
@@ -345,10 +360,11 @@ def _write_receipts(connection: duckdb.DuckDBPyConnection, window: Window, run_i
     )
     written = connection.execute(
         f"INSERT INTO ops.load_receipt (source, stream, account_id, date_day, observed_at, rows_in, rows_restated, "
-        f"  rows_vanished, rows_rejected, run_id, source_mode, finished_at) "
+        f"  rows_vanished, rows_rejected, rows_duplicate, run_id, source_mode, finished_at) "
         f"WITH rejected AS (SELECT window_no, {'day' if window.mode == 'window' else 'NULL::DATE AS day'}, count(*) AS n "
         f"  FROM batch_voided GROUP BY ALL), "
-        f"came AS (SELECT window_no, {day} AS day, count(*) AS n FROM said GROUP BY ALL), "
+        f"came AS (SELECT window_no, {day} AS day, count(*) AS n, sum(n_came)::BIGINT - count(*) AS n_again "
+        f"  FROM said GROUP BY ALL), "
         f"ended AS (SELECT window_no, {day} AS day, count(k.came) AS n_restated, "
         f"  count(*) - count(k.came) AS n_vanished "
         f"  FROM (SELECT {_narrow(window)}, observed_to AS observed_at FROM versions) "
@@ -356,7 +372,8 @@ def _write_receipts(connection: duckdb.DuckDBPyConnection, window: Window, run_i
         f"  LEFT JOIN (SELECT DISTINCT window_no, {key}, true AS came FROM said) k USING (window_no, {key}) "
         f"  GROUP BY ALL) "
         f"SELECT $source, $stream, d.account_id, d.receipt_day, d.observed_at, coalesce(c.n, 0), "
-        f"  coalesce(e.n_restated, 0), coalesce(e.n_vanished, 0), coalesce(j.n, 0), $run, w.source_mode, $now "
+        f"  coalesce(e.n_restated, 0), coalesce(e.n_vanished, 0), coalesce(j.n, 0), coalesce(c.n_again, 0), "
+        f"  $run, w.source_mode, $now "
         f"FROM receipt_days d JOIN batch_windows w USING (window_no) "
         f"LEFT JOIN came c ON c.window_no = d.window_no AND coalesce(c.day, d.receipt_day) = d.receipt_day "
         f"LEFT JOIN rejected j ON j.window_no = d.window_no AND coalesce(j.day, d.receipt_day) = d.receipt_day "

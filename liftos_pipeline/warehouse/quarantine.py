@@ -15,6 +15,8 @@ from liftos_pipeline.schema.ops import REJECTED_ROW
 
 _FEWEST_VANISHED = 20
 """Fewer rows may vanish from a window at once, even if they are most of it."""
+_FEWEST_PERIODS = 3
+"""Fewer periods of a series may be withdrawn at once, even if they are half of it."""
 
 
 class Receipt(NamedTuple):
@@ -27,6 +29,7 @@ class Receipt(NamedTuple):
     rows_restated: int
     rows_vanished: int
     rows_rejected: int
+    rows_duplicate: int
 
 
 def place_of(window: Window) -> str:
@@ -49,6 +52,24 @@ def emptied_window(windows: Sequence[Window], receipts: Sequence[Receipt]) -> in
         if vanished >= _FEWEST_VANISHED and vanished > came:
             return number
     return None
+
+
+def shrunk_series(connection: duckdb.DuckDBPyConnection, windows: Sequence[Window]) -> int | None:
+    """Number of the first window that says a series anew and leaves out half of what stood, or more.
+
+    Values go by their period: other vintages of it are no loss, and neither is a series that begins later.
+    """
+    period = windows[0].table.period
+    if windows[0].mode != "snapshot" or period is None:
+        return None
+    number: int | None = connection.execute(
+        f"WITH came AS (SELECT window_no, min({period}) AS first, count(DISTINCT {period}) AS n FROM said GROUP BY ALL), "
+        f"ended AS (SELECT DISTINCT window_no, {period} FROM (SELECT account_id, {period}, observed_to AS observed_at "
+        f"  FROM versions) JOIN assertions USING (account_id, observed_at) ANTI JOIN said USING (window_no, {period})) "
+        f"SELECT min(window_no) FROM (SELECT window_no FROM ended JOIN came USING (window_no) WHERE {period} > first "
+        f"GROUP BY window_no, n HAVING count(*) >= greatest({_FEWEST_PERIODS}, n))"
+    ).fetchall()[0][0]
+    return number
 
 
 def vanished(window: Window) -> WindowRefused:

@@ -18,6 +18,9 @@ from liftos_pipeline.warehouse.locks import file_lock
 STORAGE_VERSION = "v1.2.0"
 """Oldest DuckDB that can read our files."""
 
+_ROW_GROUP_ROWS = 36_864
+"""Closing writes the last row group anew: with DuckDB's own size a load of tens of thousands of rows writes about three
+times what it brought, and holds that in memory."""
 _OPEN_SECONDS = 30.0
 _OPEN_PAUSE_S = 0.2
 
@@ -81,10 +84,10 @@ class Warehouse:
         deadline = time.monotonic() + _OPEN_SECONDS
         while True:
             try:
-                connection = duckdb.connect(
-                    str(self.working_file),
-                    read_only=read_only,
-                    config={"storage_compatibility_version": STORAGE_VERSION},
+                connection = (
+                    duckdb.connect(str(self.working_file), read_only=True)
+                    if read_only
+                    else _for_writing(self.working_file)
                 )
             except duckdb.IOException as error:
                 if "could not set lock" not in str(error).lower() or time.monotonic() > deadline:
@@ -162,3 +165,19 @@ class Warehouse:
             [SCHEMA_VERSION, self.source_mode, datetime.now(UTC).replace(tzinfo=None)],
         )
         connection.execute("COMMIT")
+
+
+def _for_writing(file: Path) -> duckdb.DuckDBPyConnection:
+    """A file is attached, not opened: the size of row groups is an option of attaching only."""
+    connection = duckdb.connect(config={"temp_directory": f"{file}.tmp"})
+    path = str(file).replace("'", "''")
+    try:
+        connection.execute(
+            f"ATTACH '{path}' AS {file.stem} "
+            f"(ROW_GROUP_SIZE {_ROW_GROUP_ROWS}, STORAGE_VERSION '{STORAGE_VERSION}')"
+        )
+        connection.execute(f"USE {file.stem}")
+    except duckdb.Error:
+        connection.close()
+        raise
+    return connection

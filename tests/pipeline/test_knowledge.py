@@ -164,7 +164,7 @@ def capture(home: duckdb.DuckDBPyConnection, pulls: list[tuple[str, dict[tuple[s
             )
             home.execute(
                 "INSERT INTO ops.load_receipt SELECT 'fred', 'observations', ?, ?::TIMESTAMP::DATE - 1, ?::TIMESTAMP, 1, "
-                "0, 0, 0, 'r', 'live', ?::TIMESTAMP",
+                "0, 0, 0, 0, 'r', 'live', ?::TIMESTAMP",
                 [series, clock, clock, datetime(2026, 5, 31)],
             )
 

@@ -75,7 +75,7 @@ def receipts(
     account = {"meta": "1", "google_ads": "2"}.get(source, "GDP")
     clock = datetime(2026, 6, 21, hour)
     connection.execute(
-        "INSERT INTO ops.load_receipt SELECT ?, ?, ?, day::DATE, ?, 5, 0, 0, ?, 'r', 'live', ? "
+        "INSERT INTO ops.load_receipt SELECT ?, ?, ?, day::DATE, ?, 5, 0, 0, ?, 0, 'r', 'live', ? "
         "FROM generate_series(?::DATE, ?::DATE, INTERVAL 1 DAY) AS days(day)",
         [source, stream, account, clock, rejected, clock, first, last],
     )

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from liftos_pipeline import ingest
 from liftos_pipeline.errors import MalformedPage, PlatformError, WarehouseError
 from liftos_pipeline.ingest import Home, PullSummary, pull_stream
 from liftos_pipeline.platforms import INJECTIONS, FaultPlan
+from liftos_pipeline.schema import Window
 from liftos_pipeline.sources.fred_series import SERIES
+from liftos_pipeline.warehouse import Warehouse, archive
 from liftos_pipeline.warehouse.archive import read_body
+from liftos_pipeline.warehouse.load import LoadSummary
 from tests.faults.campaign import FIRST, WORLD_SEEDS, home_of
 
 DAYS = [FIRST + timedelta(days=day) for day in range(3)]
@@ -117,3 +123,40 @@ def test_repeated_requests_and_waits_are_counted(tmp_path: Path) -> None:
     assert (quiet.retries, quiet.throttled_s) == (0, 0.0)
     assert loud.retries >= len(DAYS)
     assert loud.throttled_s >= 1.0 * loud.retries
+
+
+def test_nothing_is_loaded_whose_pages_could_not_be_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = home_of(tmp_path, WORLD_SEEDS[0])
+
+    def full(*_: object) -> None:
+        raise WarehouseError("room on the disk", "none", "Free some space.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(archive, "keep_bodies", full)
+        with pytest.raises(WarehouseError, match="room on the disk"):
+            pull_stream(home, "meta", "account", DAYS[:1], "run")
+    assert rows(home, "SELECT * FROM ops.load_receipt") == []
+    assert pull_stream(home, "meta", "account", DAYS[:1], "run").rows == 1
+
+
+def test_pages_are_in_the_archive_before_their_window_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = home_of(tmp_path, WORLD_SEEDS[0])
+    keep_bodies, load_windows = archive.keep_bodies, ingest.load_windows
+    stored = []
+
+    def slowly(*call: object) -> None:
+        time.sleep(0.3)
+        keep_bodies(*call)
+
+    def watched(warehouse: Warehouse, windows: Sequence[Window], *rest: object) -> LoadSummary:
+        stored.extend(read_body(warehouse.archive_file, page.sha256) for w in windows for page in w.pages)
+        return load_windows(warehouse, windows, *rest)
+
+    monkeypatch.setattr(archive, "keep_bodies", slowly)
+    monkeypatch.setattr(ingest, "load_windows", watched)
+    pull_stream(home, "meta", "account", DAYS[:1], "run")
+    assert [body[:1] for body in stored] == [b"{"]

@@ -99,9 +99,12 @@ def replace_rows(window: Window, rows: list[dict], **changes: object) -> Window:
 
 def test_identical_duplicates_are_one_row(warehouse: Warehouse) -> None:
     window = restated_window(D1)
-    load_windows(warehouse, [replace_rows(window, window.rows.to_pylist() * 2)], "run")
-    assert len(fetch(warehouse, STANDING)) == len(window.rows)
-    assert fetch(warehouse, "SELECT rows_in FROM ops.load_receipt") == [(len(window.rows),)]
+    rows = window.rows.to_pylist()
+    load = load_windows(warehouse, [replace_rows(window, [*rows, *rows, rows[0]])], "run")
+    assert (load.rows_in, load.rows_duplicate) == (len(rows), len(rows) + 1)
+    assert len(fetch(warehouse, STANDING)) == len(rows)
+    counts = fetch(warehouse, "SELECT rows_in, rows_duplicate FROM ops.load_receipt")
+    assert counts == [(len(rows), len(rows) + 1)]
 
 
 def test_one_key_with_two_contents_refuses_the_window(warehouse: Warehouse) -> None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from liftos_pipeline.errors import WarehouseError
-from liftos_pipeline.schema import Drift, Rejected, Window
+from liftos_pipeline.schema import Drift, Rejected, Window, raw, source_columns
 from liftos_pipeline.warehouse import Warehouse
 from liftos_pipeline.warehouse.load import load_windows
 from liftos_pipeline.warehouse.receipts import record_gaps
@@ -91,6 +91,60 @@ def test_few_rows_may_all_vanish(warehouse: Warehouse) -> None:
     assert fetch(warehouse, STANDING) == [(0,)]
 
 
+def series(series_id: str, day: date, months: range, vintage: date = FIRST_DAY) -> Window:
+    """A monthly series as it stands on a day."""
+    schema = raw.FRED_OBSERVATIONS.arrow(source_columns(raw.FRED_OBSERVATIONS))
+    rows = [
+        {
+            **dict.fromkeys(schema.names),
+            "account_id": series_id,
+            "observation_date": date(2024 + month // 12, 1 + month % 12, 1),
+            "realtime_start": vintage,
+            "realtime_end": date(9999, 12, 31),
+            "value": float(month),
+            "vintage_kind": "simulated",
+            "backend": "csv",
+        }
+        for month in months
+    ]
+    content = pa.Table.from_pylist(rows, schema=schema)
+    return Window(
+        *(raw.FRED_OBSERVATIONS, "fred", "observations", series_id, day, day, clock(day), content, ()),
+        *("snapshot", "simulated", "v1"),
+    )
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize(("kept", "is_held"), [(6, True), (7, False)])
+def test_a_series_that_lost_half_of_its_periods_is_held(
+    warehouse: Warehouse, kept: int, is_held: bool, at_once: bool
+) -> None:
+    stands = "SELECT account_id, count(*) FROM raw.fred_observations WHERE observed_to = '9999-12-31' GROUP BY 1"
+    before = [series(name, D1, range(12)) for name in ("GDP", "UNRATE")]
+    later = [series("GDP", D2, range(kept)), series("UNRATE", D2, range(13))]
+    if not at_once:
+        load_windows(warehouse, before, "before")
+        before = []
+    if not is_held:
+        load_windows(warehouse, [*before, *later], "withdrawn")
+        assert fetch(warehouse, stands + " ORDER BY 1") == [("GDP", kept), ("UNRATE", 13)]
+        return
+    with pytest.raises(WarehouseError, match=r"observations of GDP, .*LIFTOS_ACCEPT_VANISHED"):
+        load_windows(warehouse, [*before, *later], "held")
+    assert fetch(warehouse, stands + " ORDER BY 1") == [("GDP", 12), ("UNRATE", 13)]
+    load_windows(warehouse, later, "meant", accept_vanished=True)
+    assert fetch(warehouse, stands + " ORDER BY 1") == [("GDP", 6), ("UNRATE", 13)]
+
+
+def test_a_series_may_begin_later_or_come_with_other_vintages(warehouse: Warehouse) -> None:
+    load_windows(warehouse, [series("GDP", D1, range(12))], "before")
+    load_windows(warehouse, [series("GDP", D2, range(12), vintage=D2)], "other backend")
+    load_windows(warehouse, [series("GDP", D3, range(9, 12), vintage=D2)], "later start")
+    assert fetch(warehouse, "SELECT count(*) FROM raw.fred_observations WHERE observed_to = '9999-12-31'") == [
+        (3,)
+    ]
+
+
 def test_lost_days_are_recorded_once(warehouse: Warehouse) -> None:
     stream = ("google_ads", "change_events")
     record_gaps(warehouse, stream, {"1": [(D1, D2)], "2": []}, clock(D2), "first")
@@ -107,6 +161,7 @@ def test_a_home_of_an_older_version_is_brought_up_to_date(warehouse: Warehouse) 
     with warehouse.write() as connection:
         connection.execute("DROP TABLE ops.schema_drift")
         connection.execute("ALTER TABLE ops.load_receipt DROP COLUMN rows_rejected")
+        connection.execute("ALTER TABLE ops.load_receipt DROP COLUMN rows_duplicate")
         connection.execute("ALTER TABLE raw.meta_insights_daily ALTER COLUMN spend SET NOT NULL")
         connection.execute("UPDATE ops.home SET schema_version = 1")
     updated = Warehouse(warehouse.home, "simulated")

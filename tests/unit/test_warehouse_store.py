@@ -96,3 +96,17 @@ def test_lock_is_free_after_a_failure_inside(tmp_path: Path) -> None:
         _ = 1 / 0
     with warehouse.write() as connection:
         assert connection.execute("SELECT source_mode FROM ops.home").fetchall() == [("simulated",)]
+
+
+def test_a_load_that_closes_does_not_write_full_row_groups_again(tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path, "simulated")
+    for first in (0, 40_000):
+        with warehouse.write() as connection:
+            connection.execute("CREATE TABLE IF NOT EXISTS main.probe (number BIGINT)")
+            connection.execute(f"INSERT INTO main.probe SELECT range + {first} FROM range(40_000)")
+    with warehouse.read() as connection:
+        groups = connection.execute(
+            "SELECT sum(count)::INTEGER FROM pragma_storage_info('main.probe') WHERE segment_type <> 'VALIDITY' "
+            "GROUP BY row_group_id ORDER BY row_group_id"
+        ).fetchall()
+    assert groups == [(36_864,), (36_864,), (80_000 - 2 * 36_864,)]
