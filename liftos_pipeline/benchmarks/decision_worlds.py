@@ -6,12 +6,14 @@ the causal-ready rows on is what the pipeline runs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
 import pandas as pd
 
+from liftos_pipeline.settings import Settings
 from liftos_pipeline.simulator import generate, scenario_named
 from liftos_pipeline.simulator.world import World
 from liftos_pipeline.stages.analysis import ANALYSIS_KEY
@@ -19,19 +21,34 @@ from liftos_pipeline.stages.attribution import attribute
 from liftos_pipeline.stages.certificates import certificate_rows
 from liftos_pipeline.stages.designs import treatments_of_designs
 from liftos_pipeline.stages.effects import estimate_effects
+from liftos_pipeline.stages.gates import Data, Results, gate_rows
 from liftos_pipeline.stages.grid import to_grid
 from liftos_pipeline.stages.landmarks import causal_rows
+from liftos_pipeline.stages.maturity import maturity_curves
 from liftos_pipeline.stages.money import LiftStudy
+from liftos_pipeline.stages.placebos import placebo_rows
 from liftos_pipeline.stages.propensity import propensity_scores
 from liftos_pipeline.stages.roles import AFTER_DAYS, MACRO, ROLES
 from liftos_pipeline.stages.verdicts import verdict_rows
 from liftos_pipeline.stages.weekly import WEEK, by_week, whole_weeks
 
 N_DAYS = 180
+_WATCHED_DAYS = 90
 LEVEL = 0.95
 BREAK_EVEN = 1.0
 STUDY_ERROR = 0.07
 """Standard error of the share that a simulated lift study finds."""
+_NOTHING = (
+    pd.DataFrame(
+        columns=["platform", "account_id", "date_day", "level", "spend", "impressions", "clicks", "conversions"]
+    ),
+    pd.DataFrame(columns=["platform", "account_id", "unit_id", "attribution_setting", "first_day", "n_days"]),
+    pd.DataFrame(columns=["source", "stream", "account_id", "date_day"]),
+    pd.DataFrame(columns=["source", "stream", "account_id", "first_day", "last_day"]),
+    pd.DataFrame(columns=["platform", "unit_id", "currency_code", "n_days", "first_day"]),
+    pd.DataFrame(columns=["platform", "account_id", "account_timezone"]),
+)
+"""What a world's panel does not come with: levels, attribution settings, receipts, gaps, currencies and time zones."""
 _TRUTH = {
     "orders": "effect_on_orders",
     "order_revenue": "effect_on_order_revenue",
@@ -45,8 +62,8 @@ class Judged:
     """One world.
 
     ``effects``: rows of ``causal.effect_estimates`` on sales, with the ``truth`` per unit-day of the same rows and the
-    ``verdict`` of primary ones. ``decisions``: one row per analysis of an ad platform. ``attribution``: treatments and
-    channels, with ``truth`` in orders and in what is reported.
+    ``verdict`` of primary ones. ``decisions``: one row per analysis of an ad platform. ``attribution``: treatments, with
+    true totals in orders and in what is reported. ``gates``: rows of ``quality.gates``.
     """
 
     scenario: str
@@ -57,22 +74,65 @@ class Judged:
     gates: pd.DataFrame
 
 
+@dataclass(frozen=True, eq=False)
+class Played:
+    """Tables of one world as of its last day, by their names in ``schema``."""
+
+    rows: pd.DataFrame
+    effects: pd.DataFrame
+    gates: pd.DataFrame
+    verdicts: pd.DataFrame
+    attribution: pd.DataFrame
+
+
 def panel_of(world: World) -> pd.DataFrame:
-    """What ``marketing_panel`` would hold of a world on its last day; orders net of refunds."""
+    """What ``marketing_panel`` would hold of a world on its last day; orders net of refunds.
+
+    A row that a platform lacks is a day of zeros, as in the mart: its day was pulled.
+    """
     panel = world.panel(world.start + timedelta(days=world.n_days - 1))
     net = 1.0 - world.scenario.refund_rate
     macro = dict.fromkeys(MACRO.values(), np.nan)
     ranks = dict(
         zip(world.units("meta"), 1.0 + (world.meta.quality > -0.6) + (world.meta.quality > 0.6), strict=True)
     )
+    lost = ~panel["is_observed"].to_numpy(dtype=bool)
+    counted = ["spend", "impressions", "clicks", "conversions_reported", "revenue_reported"]
+    panel.loc[lost, counted] = 0.0
     return panel.assign(
         orders=panel["orders"] * net,
         order_revenue=panel["order_revenue"] * net,
         email_opens=panel["email_clicks"],
         quality_ranking_level=panel["unit_id"].map(ranks),
+        is_observed=True,
+        is_boundary=False,
+        n_budget_changes=0.0,
         vintage="captured",
         **macro,
     )
+
+
+def curves_of(world: World) -> pd.DataFrame:
+    """``causal.maturity_curves``, from what was shown of each account-day at each age."""
+    parts = []
+    for platform in ("meta", "google_ads"):
+        ads, ages = world.ads(platform), ROLES[platform].restated_days
+        first = max(world.n_days - _WATCHED_DAYS, 0)
+        span = slice(first, world.n_days)
+        units = np.arange(len(ads.quality))
+        for age in range(ages):
+            known = ads.reported(span, np.full(world.n_days - first, age), units)
+            table = pd.DataFrame(known.T).groupby(ads.account_ids).sum()
+            last = world.n_days - first - age
+            long = (
+                table.iloc[:, : max(last, 0)]
+                .melt(ignore_index=False, var_name="day")
+                .reset_index(names="account_id")
+            )
+            parts.append(long.assign(platform=platform, metric=ROLES[platform].count, age_days=age))
+    triangle = pd.concat(parts, ignore_index=True)
+    days = pd.Timestamp(world.start) + pd.to_timedelta(triangle["day"].astype(int), unit="D")
+    return maturity_curves(triangle.assign(date_day=days), LEVEL)
 
 
 def treatments_of(world: World) -> pd.DataFrame:
@@ -94,32 +154,58 @@ def experiments_of(world: World) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["platform", "experiment_id", "unit", "unit_ids"])
 
 
+def play(
+    world: World,
+    panel: pd.DataFrame,
+    rows: pd.DataFrame,
+    *,
+    n_replays: int,
+    studies: Mapping[str, LiftStudy],
+    weekly: bool = True,
+) -> Played:
+    """From panel and causal-ready rows to attribution.
+
+    Parameters
+    ----------
+    n_replays : int
+        Placebos of each certificate; 0 for none.
+    weekly : bool
+        Whether weekly methods run too.
+    """
+    as_of, treatments = world.last_day, treatments_of(world)
+    certificates = (
+        certificate_rows(rows, as_of, LEVEL, world.seed, 20.0, n_replays) if n_replays else pd.DataFrame()
+    )
+    scores = propensity_scores(rows, world.seed)
+    shown = panel if weekly else panel.iloc[:0]
+    effects = estimate_effects(
+        rows, scores, treatments, certificates, shown, level=LEVEL, seed=world.seed, min_effective_controls=20.0
+    )
+    placebos = placebo_rows(panel, treatments, LEVEL, world.seed)
+    results = Results(rows, scores, treatments, certificates, effects, pd.DataFrame(), curves_of(world), placebos)
+    settings = Settings(liftos_look_back_days=world.n_days, liftos_seed=world.seed)
+    gates = gate_rows(Data(panel, *_NOTHING), results, as_of, settings)
+    verdicts = verdict_rows(effects, gates, certificates, break_even=BREAK_EVEN, studies=studies)
+    told = attribute(rows, effects, verdicts, break_even=BREAK_EVEN, studies=studies)
+    return Played(rows, effects, gates, verdicts, told)
+
+
 def judged_world(scenario: str, seed: int, with_study: bool, n_replays: int) -> Judged:
-    """Play a world to its decisions.
+    """Play a world to its decisions, and hold them against its truth.
 
     Parameters
     ----------
     with_study : bool
         Whether each ad platform has a lift study of the world, with an error of ``STUDY_ERROR``.
-    n_replays : int
-        Placebos of each certificate; 0 for none, and then no effect is refused or lowered for the lack of one.
     """
     world = generate(scenario_named(scenario), seed, N_DAYS)
-    as_of = world.start + timedelta(days=N_DAYS - 1)
     panel, treatments = panel_of(world), treatments_of(world)
     rows = causal_rows(panel, treatments, experiments_of(world))
-    truth = _truth(world)
-    certificates = certificate_rows(rows, as_of, LEVEL, seed, 20.0, n_replays) if n_replays else pd.DataFrame()
-    scores = propensity_scores(rows, seed)
-    effects = estimate_effects(
-        rows, scores, treatments, certificates, panel, level=LEVEL, seed=seed, min_effective_controls=20.0
-    )
-    gates = pd.DataFrame()
+    truth = truth_of(world)
     studies = _studies(truth, seed) if with_study else {}
-    verdicts = verdict_rows(effects, gates, certificates, break_even=BREAK_EVEN, studies=studies)
-    told = attribute(rows, effects, verdicts, break_even=BREAK_EVEN, studies=studies)
-    means = _means(rows, truth)
-    sales = effects[effects["label"] != "secondary"]
+    played = play(world, panel, rows, n_replays=n_replays, studies=studies)
+    means = means_of(rows, truth)
+    sales = played.effects[played.effects["label"] != "secondary"]
     is_weekly = sales["method"].eq("staggered_did")
     sales = pd.concat(
         [
@@ -129,18 +215,18 @@ def judged_world(scenario: str, seed: int, with_study: bool, n_replays: int) -> 
         ignore_index=True,
     )
     sales["truth"] = [row[_TRUTH[row["outcome"]]] for row in sales.to_dict("records")]
-    verdict = verdicts[[*ANALYSIS_KEY, "outcome", "method", "verdict", "tier"]]
+    verdict = played.verdicts[[*ANALYSIS_KEY, "outcome", "method", "verdict", "tier"]]
     return Judged(
         scenario,
         seed,
         sales.merge(verdict, on=[*ANALYSIS_KEY, "outcome", "method"], how="left"),
-        _decisions(verdicts, means, rows),
-        _attributed(told, means),
-        gates,
+        _decisions(played.verdicts, means, rows),
+        _attributed(played.attribution, means),
+        played.gates,
     )
 
 
-def _truth(world: World) -> pd.DataFrame:
+def truth_of(world: World) -> pd.DataFrame:
     """True effects per treated unit-day, and what budget changes add to spend."""
     as_of = world.start + timedelta(days=N_DAYS - 1)
     truth = world.truth(as_of)
@@ -156,7 +242,7 @@ def _truth(world: World) -> pd.DataFrame:
     )
 
 
-def _means(rows: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
+def means_of(rows: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
     """Mean truth of the treated rows of every analysis over the 28 days from each start."""
     treated = rows.loc[rows["is_treated"] == 1, [*ANALYSIS_KEY, "unit_id", "started_on"]]
     days = treated.assign(started_on=pd.to_datetime(treated["started_on"])).merge(

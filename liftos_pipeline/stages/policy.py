@@ -16,11 +16,12 @@ POLICY_VERSION = "1"
 Verdict = Literal["report", "widen", "direction_only", "refuse"]
 RANK: Mapping[Verdict, int] = {"report": 0, "widen": 1, "direction_only": 2, "refuse": 3}
 
-NO_CONSEQUENCE = frozenset(
-    {"fresh", "freshness", "one_time_zone", "precedence", "certificate", "interval_or_reason"}
-)
-"""Gates that change no verdict: days that are missing are unknown, not wrong; macro factors are held fixed by the calendar;
-an alarm; and what the effect itself carries already."""
+NO_CONSEQUENCE = frozenset({"fresh", "freshness", "one_time_zone", "certificate", "interval_or_reason"})
+"""Gates that change nothing: days that are missing are unknown, not wrong; macro factors are held fixed by the calendar; the
+others say what the effect itself carries already."""
+NOTED = frozenset({"placebo_in_time", "precedence", "claims"})
+"""Warnings that are told and cost a quasi-experiment its tier, no more: a placebo that could not have seen a violation, an
+alarm, and claims beyond all orders, which the label says already."""
 LEAST_E_VALUE = 1.1
 """An observational effect that weaker hidden confounding would explain away is told by its direction alone."""
 
@@ -65,9 +66,9 @@ def judge(facts: Facts) -> Judgement:
     """The verdict: the strictest that any rule asks for.
 
     Refused: what the estimator or the certificate refuses, what has no interval, what a gate of severity error stops.
-    Direction only: another gate fails; an observational effect whose method is not certified, or that little hidden
-    confounding would explain away. Widened: the certificate says so. A quasi-experiment counts as observational while a gate
-    of it fails.
+    Direction only: another gate fails that is not merely noted; an observational effect whose method is not certified, or
+    that little hidden confounding would explain away. Widened: the certificate says so. A quasi-experiment counts as
+    observational while a gate of it fails.
     """
     asked: list[tuple[Verdict, str]] = []
     failed = [gate for gate in facts.failed if gate.gate not in NO_CONSEQUENCE]
@@ -76,9 +77,7 @@ def judge(facts: Facts) -> Judgement:
         asked.append(("refuse", facts.refused))
     elif facts.undefined is not None:
         asked.append(("refuse", f"no interval: {facts.undefined}"))
-    for gate in failed:
-        verdict: Verdict = "refuse" if gate.severity == "error" else "direction_only"
-        asked.append((verdict, f"{gate.gate}: {gate.seen}"))
+    asked.extend((_asked_by(gate), f"{gate.gate}: {gate.seen}") for gate in failed)
     if facts.certificate == WIDENED:
         asked.append(("widen", facts.certificate_reason or "widened by its certificate"))
     elif tier == "T3" and facts.certificate != CLEARED:
@@ -97,6 +96,12 @@ def judge(facts: Facts) -> Judgement:
     return Judgement(
         strictest, tier, tuple(reason for _, reason in sorted(asked, key=lambda entry: -RANK[entry[0]]))
     )
+
+
+def _asked_by(gate: FailedGate) -> Verdict:
+    if gate.severity == "error":
+        return "refuse"
+    return "report" if gate.gate in NOTED else "direction_only"
 
 
 def applies(subject: str, analysis: str) -> bool:

@@ -57,6 +57,14 @@ def test_an_interval_that_holds_zero_is_reported_whatever_its_e_value() -> None:
     assert judge(replace(CLEAN, e_value=1.0, is_told_from_zero=False)).verdict == "report"
 
 
+def test_a_placebo_that_could_see_nothing_is_noted_and_costs_a_quasi_experiment_its_tier() -> None:
+    blind = FailedGate("placebo_in_time", "warn", "undetermined")
+    assert judge(replace(CLEAN, failed=(blind,))).verdict == "report"
+    assert judge(replace(CLEAN, failed=(blind,))).reasons == ("placebo_in_time: undetermined",)
+    assert judge(replace(CLEAN, tier="T2", failed=(blind,))).tier == "T3"
+    assert judge(replace(CLEAN, failed=(replace(blind, severity="error"),))).verdict == "refuse"
+
+
 def test_gates_without_consequence_change_nothing() -> None:
     late = FailedGate("fresh", "error", "1 account-day missing")
     assert judge(replace(CLEAN, failed=(late,))).verdict == "report"
