@@ -17,7 +17,7 @@ from liftos_pipeline.stages.landmarks import PANEL_COLUMNS, causal_rows
 causal_marketing_data = stage_asset(
     CAUSAL_MARKETING_DATA,
     "causal_data",
-    [["mart", "marketing_panel"], ["causal", "treatments"], ["causal", "external_factors"]],
+    [["mart", "marketing_panel"], ["quality", "panel"], ["causal", "treatments"], ["causal", "external_factors"]],
     lambda inputs: [inputs.panel(PANEL_COLUMNS), inputs.result(TREATMENTS)],
     lambda frames, _settings, _as_of: [partial(causal_rows, *frames)],
     ("platform", "treatment_type", "window_start", "unit_id", "is_treated", "count_before", "count_after"),
