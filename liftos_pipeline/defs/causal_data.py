@@ -20,6 +20,7 @@ causal_marketing_data = stage_asset(
     [
         ["mart", "marketing_panel"],
         ["mart", "experiments_as_of"],
+        ["quality", "panel"],
         ["causal", "treatments"],
         ["causal", "external_factors"],
     ],

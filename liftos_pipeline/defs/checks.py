@@ -5,7 +5,7 @@ which its results are refused: the other platforms' stand.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import dagster as dg
 import pandas as pd
@@ -16,7 +16,8 @@ from liftos_pipeline.checks.freshness import factors_are_fresh
 from liftos_pipeline.checks.overlap import overlap_for_the_treated
 from liftos_pipeline.checks.placebos import paths_were_parallel
 from liftos_pipeline.checks.results import every_row_has_an_interval_or_a_reason
-from liftos_pipeline.defs.partitions import daily
+from liftos_pipeline.defs.partitions import daily, one_run
+from liftos_pipeline.defs.presentation import OWNERS
 from liftos_pipeline.defs.resources import HomeResource
 from liftos_pipeline.defs.stage import read_by_day, vantages_of
 from liftos_pipeline.schema import Table
@@ -71,16 +72,13 @@ def as_outcome(row: dict) -> CheckOutcome:
     return CheckOutcome(**named, offenders=tuple(json.loads(row["offenders"])))
 
 
-def to_result(
-    outcomes: list[CheckOutcome], check_name: str | None = None, asset_key: dg.AssetKey | None = None
-) -> dg.AssetCheckResult:
-    """One Dagster result from the outcomes of a rule; the names are needed where an op yields several."""
+def to_result(outcomes: list[CheckOutcome], check_name: str | None = None) -> dg.AssetCheckResult:
+    """One Dagster result from the outcomes of a rule; the name is needed where an op yields several."""
     failed = [outcome for outcome in outcomes if not outcome.passed]
     shown = (failed or outcomes)[:5]
     worst = "error" if any(outcome.severity == "error" for outcome in failed) else "warn"
     return dg.AssetCheckResult(
         check_name=check_name,
-        asset_key=asset_key,
         passed=not failed,
         severity=_SEVERITY[worst],
         metadata={
@@ -109,33 +107,37 @@ STOPPING = {
     "platform_left": "One platform at least whose data stand: else the whole run stops.",
 }
 """Blocking checks of the panel."""
-_PANEL = dg.AssetKey(["mart", "marketing_panel"])
+_PANEL = dg.AssetKey(["quality", "panel"])
 
 
-@dg.multi_asset_check(
-    name="panel_gates",
-    specs=[
-        dg.AssetCheckSpec(
-            name, asset=_PANEL, blocking=name in STOPPING, description=description, partitions_def=daily
-        )
+@dg.asset(
+    key=_PANEL,
+    deps=[dg.AssetKey(["mart", "marketing_panel"])],
+    partitions_def=daily,
+    backfill_policy=one_run,
+    group_name="quality",
+    owners=OWNERS,
+    kinds={"python"},
+    description="The panel as of each day, judged before anything is computed from it. The mart itself has no partitions.",
+    check_specs=[
+        dg.AssetCheckSpec(name, asset=_PANEL, blocking=name in STOPPING, description=description)
         for name, description in {**PANEL_GATES, **STOPPING}.items()
     ],
 )
-def panel_gates(context: dg.AssetCheckExecutionContext, home: HomeResource) -> Iterator[dg.AssetCheckResult]:
+def panel(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
     """All rules on the panel from one reading of it, every as-of day of the run; the worst day decides."""
     opened = home.open()
     outcomes: dict[str, list[CheckOutcome]] = {name: [] for name in (*PANEL_GATES, *STOPPING)}
     vantages = vantages_of(context, opened)
-    for vantage, (panel, levels, attribution) in read_by_day(
+    for vantage, (rows, levels, attribution) in read_by_day(
         opened,
         vantages,
         lambda inputs: [inputs.panel(PANEL_COLUMNS), inputs.levels(), inputs.attribution_settings()],
     ):
-        found = panel_outcomes(panel, levels, attribution, vantage.as_of, vantage.settings)
-        for outcome in [*found, *stopping_outcomes(panel, levels, found, vantage.as_of, vantage.settings)]:
+        found = panel_outcomes(rows, levels, attribution, vantage.as_of, vantage.settings)
+        for outcome in [*found, *stopping_outcomes(rows, levels, found, vantage.as_of, vantage.settings)]:
             outcomes[outcome.gate].append(outcome)
-    for name, seen in outcomes.items():
-        yield to_result(seen, name, _PANEL)
+    return dg.MaterializeResult(check_results=[to_result(seen, name) for name, seen in outcomes.items()])
 
 
 fresh = table_check(

@@ -9,7 +9,7 @@ from liftos_pipeline.stages.confounders import PANEL_COLUMNS, detected, find_con
 confounders = stage_asset(
     CONFOUNDERS,
     "confounders",
-    [["mart", "marketing_panel"], ["intermediate", "int_subscriptions__as_of"]],
+    [["mart", "marketing_panel"], ["quality", "panel"], ["intermediate", "int_subscriptions__as_of"]],
     lambda inputs: [inputs.panel(PANEL_COLUMNS), inputs.subscriptions()],
     lambda frames, settings, as_of: [partial(find_confounders, frames[0], frames[1], as_of, settings.liftos_seed)],
     ("detector", "platform", "unit_id", "event_no", "status", "event_on", "estimate", "p_value", "role"),

@@ -15,7 +15,7 @@ from liftos_pipeline.run import RunOutcome, outcome_of
 from tests.pipeline.conftest import FIRST, LAST
 from tests.pipeline.homes import SCENARIO
 
-PANEL, ROWS = dg.AssetKey(["mart", "marketing_panel"]), dg.AssetKey(["causal", "causal_marketing_data"])
+PANEL, ROWS = dg.AssetKey(["quality", "panel"]), dg.AssetKey(["causal", "causal_marketing_data"])
 DAMAGED = "damaged"
 EARLIER = "2026-05-12"
 
@@ -39,9 +39,7 @@ def judged() -> dg.JobDefinition:
     from liftos_pipeline.definitions import defs
 
     whole = defs()
-    keys = [key for key in whole.resolve_asset_graph().asset_check_keys if key.asset_key == PANEL]
-    ours = [key for key in keys if not key.name.startswith(("assert_", "unique_", "not_null_"))]
-    selection = dg.AssetSelection.checks(*ours) | dg.AssetSelection.assets(ROWS)
+    selection = dg.AssetSelection.assets(PANEL, ROWS)
     job = dg.define_asset_job("judged", selection=selection, executor_def=dg.in_process_executor)
     return dg.Definitions.merge(whole, dg.Definitions(jobs=[job])).resolve_job_def("judged")
 
@@ -74,7 +72,7 @@ def test_a_corrupted_newest_day_stops_the_run_until_it_is_repaired(home: Path) -
     (offenders,) = json.loads(json.dumps(checks["newest_day"].metadata["offenders"].value))
     assert offenders == [{"platform": "meta", "account_id": account, "date_day": LAST, "why": "empty"}]
     (message,) = ended.messages
-    assert message.startswith("check newest_day of mart/marketing_panel stopped the run: expected every account's")
+    assert message.startswith("check newest_day of quality/panel stopped the run: expected every account's")
     assert f"found panel: 1 faults of accounts on {LAST}. Run `liftos run --date {LAST}`" in message
     execute(f"INSERT INTO raw.meta_insights_daily SELECT * FROM {DAMAGED}", home)
     ended, checks, made = run(LAST)
