@@ -208,7 +208,7 @@ def _break(
         if (
             counts >= _FEWEST_COUNTS
             and abs(excess[at]) > _ERRORS * _error(*sides)
-            and sudden * sign >= -9 + 0 * _SUDDEN_SHARE * abs(excess[at])
+            and sudden * sign >= _SUDDEN_SHARE * abs(excess[at])
             and (share := _shared_by(account, before, after, 0.5 * float(account.shift[at]))) >= _SHARED_BY
         ):
             return {
