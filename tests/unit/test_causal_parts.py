@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from liftos_pipeline.causal import Panel, estimate
-from liftos_pipeline.causal.attribution import attribute, error_improvement
+from liftos_pipeline.causal.attribution import error_improvement
 from liftos_pipeline.causal.inference.bootstrap import multiplier_draws
 from liftos_pipeline.causal.inference.covariance import clustered_inference, limits
 from liftos_pipeline.causal.kernels.folds import assign_folds, key_words, splitmix64
@@ -109,51 +106,6 @@ def test_scores_by_hand():
     assert theta("overlap") == pytest.approx(1.66 / 0.58)
     influence = ratio_of_sums(*orthogonal_score(y, d, e, m0, m1, "att"))[1]
     assert influence.sum() == pytest.approx(0.0, abs=1e-12)
-
-
-def att(y: list[float], d: list[int]) -> object:
-    frame = pd.DataFrame({"u": range(len(y)), "d": d, "y": y})
-    panel = Panel.from_frame(frame, outcome="y", treatment="d", unit="u")
-    return estimate("difference_in_means", panel, estimand="att")
-
-
-def test_attribution_scales_the_effect_by_unit_days():
-    effect = att([3.0, 5.0, 1.0, 2.0], [1, 1, 0, 0])
-    found = attribute(effect, treated_unit_days=56.0, reported_change=400.0)
-    assert found.incremental == pytest.approx(2.5 * 56)
-    assert found.incremental_low == pytest.approx(effect.ci_low * 56)
-    assert found.incremental_high == pytest.approx(effect.ci_high * 56)
-    assert (found.reported_change, found.reason) == (400.0, None)
-
-
-def test_attribution_of_what_is_not_known_says_why():
-    alone = attribute(att([3.0, 1.0, 2.0], [1, 0, 0]), 28.0, math.nan)
-    assert alone.incremental == pytest.approx(1.5 * 28)
-    assert math.isnan(alone.incremental_low)
-    assert alone.reason == "1 treated unit; at least 2 are needed"
-    with pytest.raises(LiftosError, match="a positive number of treated unit-days; found 0"):
-        attribute(att([3.0, 5.0, 1.0, 2.0], [1, 1, 0, 0]), 0, 1.0)
-
-
-def test_what_only_a_diagnostic_lacks_keeps_no_effect_from_attribution():
-    effect = att([3.0, 5.0, 1.0, 2.0], [1, 1, 0, 0])
-    lacking = dataclasses.replace(
-        effect, diagnostics={**effect.diagnostics, "undefined": {"std_error": "a rank has none", "e_value": "no"}}
-    )
-    assert lacking.without_interval is None
-    assert attribute(lacking, treated_unit_days=56.0, reported_change=400.0).reason is None
-
-
-def test_refused_effects_are_not_attributed():
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal(200)
-    frame = pd.DataFrame({"u": range(200), "x": x, "d": (x + 0.1 * rng.standard_normal(200) > 0) * 1, "y": x})
-    panel = Panel.from_frame(frame, outcome="y", treatment="d", unit="u", covariates=["x"])
-    found = attribute(estimate("ipw", panel, estimand="att"), 28.0, 10.0)
-    assert math.isnan(found.incremental)
-    assert "the ATT needs" in found.reason
-    with pytest.raises(LiftosError, match=r"effect on the treated \(att\); found ate"):
-        attribute(estimate("ipw", panel), 28.0, 10.0)
 
 
 def test_improvement_of_the_error():
