@@ -219,7 +219,9 @@ def judged_world(scenario: str, seed: int, with_study: bool, n_replays: int) -> 
     return Judged(
         scenario,
         seed,
-        sales.merge(verdict, on=[*ANALYSIS_KEY, "outcome", "method"], how="left"),
+        sales.drop(columns=["diagnostics", "warnings"]).merge(
+            verdict, on=[*ANALYSIS_KEY, "outcome", "method"], how="left"
+        ),
         _decisions(played.verdicts, means, rows),
         _attributed(played.attribution, means),
         played.gates,

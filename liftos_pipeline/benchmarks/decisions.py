@@ -25,35 +25,43 @@ DRAWS_PER_WORLD = 35
 N_REPLAYS = 100
 WORKERS = 2
 LOW, HIGH = 0.935, 0.965
+_COUNTS = ("conversions_reported", "orders")
 
 
 def cells(draws: int) -> Iterator[Cell]:
-    """Coverage by method, clean analyses refused, wrong decisions, waste and the error of attribution."""
+    """Cells of as many clean worlds as hold so many intervals of a method."""
     n_worlds = max(len(CLEAN), draws // DRAWS_PER_WORLD)
-    worlds = play([(CLEAN[k % len(CLEAN)], SEED + k) for k in range(n_worlds)])
+    yield from cells_of(list(played([(CLEAN[k % len(CLEAN)], SEED + k) for k in range(n_worlds)])))
+
+
+def cells_of(worlds: list[Judged]) -> Iterator[Cell]:
+    """Coverage by method, bias, clean analyses refused, wrong decisions, waste and the error of attribution."""
     yield from _coverage(worlds)
+    yield from _errors(worlds)
     yield from _refusals(worlds)
     yield from _decisions(worlds)
     yield from _attribution(worlds)
 
 
-def play(asked: list[tuple[str, int]], with_study: bool = True) -> list[Judged]:
-    """Worlds by scenario and seed, side by side."""
+def played(asked: list[tuple[str, int]], with_study: bool = True, n_replays: int = N_REPLAYS) -> Iterator[Judged]:
+    """Worlds by scenario and seed in their order, side by side."""
     with ProcessPoolExecutor(WORKERS, get_context("forkserver")) as pool:
-        waiting = [pool.submit(_one, scenario, seed, with_study) for scenario, seed in asked]
-        return [world.result() for world in waiting]
+        waiting = [pool.submit(_one, scenario, seed, with_study, n_replays) for scenario, seed in asked]
+        for world in waiting:
+            yield world.result()
 
 
-def _one(scenario: str, seed: int, with_study: bool) -> Judged:
+def _one(scenario: str, seed: int, with_study: bool, n_replays: int) -> Judged:
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):
-        return judged_world(scenario, seed, with_study, N_REPLAYS)
+        return judged_world(scenario, seed, with_study, n_replays)
 
 
 def _stacked(worlds: list[Judged], name: str) -> pd.DataFrame:
+    """One of their tables, below one another: as records, since a column that one world lacks whole has no type."""
     parts = [getattr(world, name).assign(world=number) for number, world in enumerate(worlds)]
-    return pd.concat([part for part in parts if len(part)], ignore_index=True)
+    return pd.DataFrame.from_records([row for part in parts for row in part.to_dict("records")])
 
 
 def ratio(name: str, sense: str, asked: float, rows: pd.DataFrame, above: str, below: str | None = None) -> Cell:
@@ -78,6 +86,19 @@ def _coverage(worlds: list[Judged]) -> Iterator[Cell]:
         yield ratio(f"coverage, {method}, at least", "at least", LOW, part, "held")
         yield ratio(f"coverage, {method}, at most", "at most", HIGH, part, "held")
     yield ratio("coverage of what decisions rest on", "shown", math.nan, told[told["role"] == "primary"], "held")
+
+
+def _errors(worlds: list[Judged]) -> Iterator[Cell]:
+    """Bias of what decisions rest on, as a share of the mean effect; errors beside those of the bare difference."""
+    effects = _stacked(worlds, "effects")
+    told = effects[effects["refused"].isna() & effects["estimate"].notna() & effects["outcome"].isin(_COUNTS)]
+    told = told.assign(error=told["estimate"] - told["truth"], size=told["truth"].abs())
+    told = told.assign(absolute=told["error"].abs())
+    primary = told[(told["role"] == "primary") & (told["size"] > 0)]
+    yield ratio("bias over mean effect", "shown", math.nan, primary, "error", "size")
+    yield ratio("mean absolute error over mean effect", "shown", math.nan, primary, "absolute", "size")
+    naive = told[(told["role"] == "naive") & (told["size"] > 0)]
+    yield ratio("bias over mean effect, bare difference", "shown", math.nan, naive, "error", "size")
 
 
 def _refusals(worlds: list[Judged]) -> Iterator[Cell]:

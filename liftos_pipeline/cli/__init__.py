@@ -14,6 +14,7 @@ from liftos_pipeline.cli.home import demo, dev, run
 from liftos_pipeline.cli.library import detect, estimate
 from liftos_pipeline.cli.reparse import reparse
 from liftos_pipeline.cli.simulate import simulate
+from liftos_pipeline.cli.validate import validate
 
 app = typer.Typer(
     help="LiftOS pipeline: what did our marketing really cause?",
@@ -34,6 +35,7 @@ for command in (
     certify,
     detect,
     power,
+    validate,
     benchmark,
 ):
     app.command()(command)
