@@ -19,9 +19,9 @@ RANK: Mapping[Verdict, int] = {"report": 0, "widen": 1, "direction_only": 2, "re
 NO_CONSEQUENCE = frozenset({"fresh", "freshness", "one_time_zone", "certificate", "interval_or_reason"})
 """Gates that change nothing: days that are missing are unknown, not wrong; macro factors are held fixed by the calendar; the
 others say what the effect itself carries already."""
-NOTED = frozenset({"placebo_in_time", "precedence", "claims"})
+NOTED = frozenset({"placebo_in_time", "precedence", "claims", "maturity"})
 """Warnings that are told and cost a quasi-experiment its tier, no more: a placebo that could not have seen a violation, an
-alarm, and claims beyond all orders, which the label says already."""
+alarm, claims beyond all orders, which the label says already, and maturity that is not known yet."""
 LEAST_E_VALUE = 1.1
 """An observational effect that weaker hidden confounding would explain away is told by its direction alone."""
 
