@@ -60,7 +60,7 @@ def test_coverage_counts_what_is_not_refused() -> None:
     assert rate("coverage, doubly_robust, at least") == rate("coverage, doubly_robust, at most") == 3 / 4
     assert rate("clean analyses refused") == 1 / 5
     assert rate("clean analyses told by direction alone") == 1 / 5
-    assert rate("clean worlds with a blocking gate") == 1 / 2
+    assert rate("clean worlds in which a violation is seen") == 1 / 2
 
 
 def test_bias_is_told_as_a_share_of_the_effects() -> None:
