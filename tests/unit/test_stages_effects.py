@@ -138,6 +138,14 @@ def test_the_panels_outcome_is_after_minus_before() -> None:
     assert to_panel(rows, "value").propensity is None
 
 
+def test_the_level_of_the_outcome_is_left_to_the_scores() -> None:
+    rows = causal_ready([3], [-1, 2], count_before=[1.0, 2.0, 3.0], count_trend=[0.0, 1.0, 2.0])
+    assert "count_before" in to_panel(rows, "count").covariate_names
+    scored_panel = to_panel(rows, "count", np.array([0.2, 0.3, 0.4]))
+    assert scored_panel.covariate_names == ("count_trend",)
+    assert scored_panel.X.shape == (3, 1)
+
+
 def test_scores_belong_to_their_rows_and_small_analyses_have_none() -> None:
     """The treated sell much before their window and, as controls of the week before, as little as the others."""
     window = many(0.0, count_before=[5.0, 6.0] * 15 + [1.0, 2.0] * 30)

@@ -281,3 +281,18 @@ def test_refunds_beyond_orders_do_not_drop_a_list() -> None:
     a.loc[14:20, "conversions_reported"] = -5.0
     rows = rows_of([a, meta("b", 120)], started(("a", 42)))
     assert {"a", "b"} <= set(rows["unit_id"])
+
+
+def test_what_an_experiment_covers_is_compared_with_its_own_units_and_apart_from_the_rest() -> None:
+    drawn = started(("drawn", 28)).assign(assignment_method="randomized")
+    chosen = started(("chosen", 29), ("later", 60)).assign(assignment_method="observational")
+    experiments = pd.DataFrame([{"platform": "meta", "unit": "campaign", "unit_ids": ["drawn", "waits"]}])
+    panel = pd.concat([meta(unit) for unit in ("drawn", "waits", "chosen", "later", "never")])
+    rows = causal_rows(panel, pd.concat([drawn, chosen]), experiments)
+    members = rows.groupby(["design", "is_treated"])["unit_id"].agg(sorted).to_dict()
+    assert members == {
+        ("experiment", 0): ["waits"],
+        ("experiment", 1): ["drawn"],
+        ("landmarked", 0): ["later", "never", "waits"],
+        ("landmarked", 1): ["chosen"],
+    }
