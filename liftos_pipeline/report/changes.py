@@ -9,8 +9,6 @@ from liftos_pipeline.report.answers import Key, analysis_key
 from liftos_pipeline.report.inputs import Record, ReportInput, records
 from liftos_pipeline.schema.results import ATTRIBUTION, VERDICTS
 
-_GATE_PREFIX = "gate "
-
 
 def changes_since(given: ReportInput) -> Record | None:
     """Per analysis: verdict, evidence, number then and now, how far the estimate moved, and why. None on a first day."""
@@ -78,15 +76,21 @@ def _why(then: Record | None, now: Record | None, before: Record | None, after: 
     if now is None:
         return ["no longer in the look-back window, or its treatments were withdrawn"]
     found = []
-    was, is_now = (set(str(row["gates_failed"]).strip("[]").replace('"', "").split(", ")) - {""} for row in (then, now))
-    found += [f"{_GATE_PREFIX}{name} now fails" for name in sorted(is_now - was)]
-    found += [f"{_GATE_PREFIX}{name} now passes" for name in sorted(was - is_now)]
+    was, is_now = (
+        set(str(row["gates_failed"]).strip("[]").replace('"', "").split(", ")) - {""} for row in (then, now)
+    )
+    found += [f"the check {_plain(name)} now fails" for name in sorted(is_now - was)]
+    found += [f"the check {_plain(name)} now passes" for name in sorted(was - is_now)]
     units = [row["treated_units"] if row else None for row in (before, after)]
     if isinstance(units[0], int) and isinstance(units[1], int) and units[0] != units[1]:
         found.append(f"{units[1]} changed units instead of {units[0]}")
     if then["policy_version"] != now["policy_version"]:
         found.append(f"policy {now['policy_version']} instead of {then['policy_version']}")
     return found
+
+
+def _plain(gate: str) -> str:
+    return gate.replace("_", " ")
 
 
 def _why_given(then: Record | None, now: Record | None) -> list[str]:
@@ -100,5 +104,7 @@ def _why_given(then: Record | None, now: Record | None) -> list[str]:
         if then[column] != now[column]
     ]
     if then["vintage"] != now["vintage"]:
-        found.append(f"data {str(now['vintage']).replace('_', ' ')}, then {str(then['vintage']).replace('_', ' ')}")
+        found.append(
+            f"data {str(now['vintage']).replace('_', ' ')}, then {str(then['vintage']).replace('_', ' ')}"
+        )
     return found

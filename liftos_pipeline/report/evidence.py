@@ -5,11 +5,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 
 import pandas as pd
 
-from liftos_pipeline.causal.plots.balance import has_balance
 from liftos_pipeline.causal.plots.overlap import has_overlap
 from liftos_pipeline.causal.results import EffectEstimate
 from liftos_pipeline.report import words
@@ -19,6 +17,8 @@ from liftos_pipeline.schema.results import EFFECT_ESTIMATES, EFFECT_PATHS, PLACE
 
 _PATH = ("event_time", "estimate", "std_error", "ci_low", "ci_high", "band_low", "band_high")
 _HIDDEN = "refused"
+WEEKS_BEFORE = 12
+"""Shown in pictures: further back there are few units."""
 
 
 def evidence(given: ReportInput, answers: list[Record]) -> list[Record]:
@@ -47,21 +47,26 @@ def evidence(given: ReportInput, answers: list[Record]) -> list[Record]:
 
 
 def results_to_draw(given: ReportInput, answer: Record) -> dict[str, EffectEstimate]:
-    """Results whose figures show an answer's evidence: ``path`` or ``gap``, ``overlap``, ``balance``."""
+    """Results whose figures show an answer's evidence: ``path`` or ``gap``, ``overlap``."""
     key, outcome = analysis_key(answer), answer["outcome"]
-    rows = {str(r["method"]): r for r in _by_analysis(given.rows(EFFECT_ESTIMATES)).get(key, []) if r["outcome"] == outcome}
+    rows = {
+        str(r["method"]): r
+        for r in _by_analysis(given.rows(EFFECT_ESTIMATES)).get(key, [])
+        if r["outcome"] == outcome
+    }
     frame = given.tables[EFFECT_PATHS.full_name]
     found: dict[str, EffectEstimate] = {}
     chosen = _same(frame, answer)
     if len(chosen) and chosen["method"].iloc[0] in rows:
         method = str(chosen["method"].iloc[0])
-        path = chosen[list(_PATH)].reset_index(drop=True)
+        near = chosen["event_time"] >= -WEEKS_BEFORE
+        path = chosen.loc[near, list(_PATH)].reset_index(drop=True)
         found["gap" if method == "synthetic_control" else "path"] = _result(rows[method], path)
     primary = next((row for row in rows.values() if row["role"] == "primary"), None)
     if primary is not None:
         result = _result(primary, None)
-        checks: dict[str, Callable[[EffectEstimate], bool]] = {"overlap": has_overlap, "balance": has_balance}
-        found.update({name: result for name, has in checks.items() if has(result)})
+        if has_overlap(result):
+            found["overlap"] = result
     return found
 
 
@@ -76,19 +81,26 @@ def _same(frame: pd.DataFrame, answer: Record) -> pd.DataFrame:
 
 def _result(row: Record, path: pd.DataFrame | None) -> EffectEstimate:
     """The result that a row was made of."""
-    numbers = {
-        name: value if isinstance(value := row[name], float) else math.nan
-        for name in ("estimate", "std_error", "ci_low", "ci_high", "level", "p_value")
-    }
-    counts = {name: int(str(row[name])) for name in ("n_rows", "n_units", "n_treated", "n_clusters")}
-    diagnostics = {**json.loads(str(row["diagnostics"])), "outcome": words.outcome(row["outcome"])}
+
+    def number(name: str) -> float:
+        value = row[name]
+        return value if isinstance(value, float) else math.nan
+
     return EffectEstimate(
         method=str(row["method"]),
         estimand=str(row["estimand"]),
-        diagnostics=diagnostics,
+        estimate=number("estimate"),
+        std_error=number("std_error"),
+        ci_low=number("ci_low"),
+        ci_high=number("ci_high"),
+        level=number("level"),
+        p_value=number("p_value"),
+        n_rows=int(str(row["n_rows"])),
+        n_units=int(str(row["n_units"])),
+        n_treated=int(str(row["n_treated"])),
+        n_clusters=int(str(row["n_clusters"])),
+        diagnostics={**json.loads(str(row["diagnostics"])), "outcome": words.outcome(row["outcome"])},
         path=path,
-        **numbers,
-        **counts,
     )
 
 
@@ -103,8 +115,22 @@ def _method(row: Record, verdict: str) -> Record:
     """Numbers of a method; none of what is refused."""
     is_hidden = row["refused"] is not None or verdict == "refuse"
     numbers = {name: None if is_hidden else row[name] for name in ("estimate", "ci_low", "ci_high", "p_value")}
-    names = ("method", "role", "estimand", "level", "n_units", "n_treated", "n_clusters", "certificate", "undefined")
-    return {**{name: row[name] for name in names}, **numbers, _HIDDEN: row["refused"] or (verdict if is_hidden else None)}
+    names = (
+        "method",
+        "role",
+        "estimand",
+        "level",
+        "n_units",
+        "n_treated",
+        "n_clusters",
+        "certificate",
+        "undefined",
+    )
+    return {
+        **{name: row[name] for name in names},
+        **numbers,
+        _HIDDEN: row["refused"] or (verdict if is_hidden else None),
+    }
 
 
 def _overlap(diagnostics: dict) -> Record | None:
@@ -115,7 +141,12 @@ def _overlap(diagnostics: dict) -> Record | None:
 def _balance(diagnostics: dict) -> list[Record] | None:
     names = ("covariate", "mean_treated", "mean_control", "smd_before", "smd_after")
     rows = [{name: row.get(name) for name in names} for row in diagnostics.get("balance") or []]
-    return sorted(rows, key=lambda row: -abs(row["smd_after"] or 0.0)) or None
+    return sorted(rows, key=_by_difference) or None
+
+
+def _by_difference(row: Record) -> float:
+    after = row["smd_after"]
+    return -abs(after) if isinstance(after, float) else 0.0
 
 
 def _placebo(row: Record | None) -> Record | None:

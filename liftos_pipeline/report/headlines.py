@@ -5,6 +5,7 @@ from __future__ import annotations
 from liftos_pipeline.report import words
 from liftos_pipeline.report.inputs import Record
 
+_CHANGES = " changes"
 _CERTAIN = {"up": "raised", "down": "lowered"}
 
 
@@ -34,31 +35,43 @@ def reason(answer: Record) -> str:
     return words.capital("; ".join(dict.fromkeys(map(str, told)))) if isinstance(told, list) and told else ""
 
 
-def channel_lead(platform: object, answers: list[Record], total: Record | None) -> str:
+def channel_lead(platform: object, answers: list[Record], total: Record | None, break_even: object) -> str:
     """The channel in one sentence."""
     name = words.channel(platform)
     if not answers:
         return f"{name}: nothing was changed that can be judged yet."
     told = [answer for answer in answers if answer["verdict"] in words.TOLD]
     if told and total is not None and words.known(total.get("incremental")):
-        return f"{name}: {_total(told, total, len(answers))}"
+        return f"{name}: {_total(told, total, len(answers), break_even)}"
     hints = [answer for answer in answers if answer["direction"] in _CERTAIN]
     outcome = words.outcome(answers[0]["outcome"])
     if not hints:
         return f"{name}: what its changes did to {outcome} is not known yet."
     said = [
-        f"{words.listed([words.change(a['treatment_type'], a['design']) for a in hints if a['direction'] == way])} "
-        f"{verb} {outcome}"
+        f"{_kinds([answer for answer in hints if answer['direction'] == way])} {verb} {outcome}"
         for way, verb in _CERTAIN.items()
         if any(a["direction"] == way for a in hints)
     ]
     return f"{name}: {' and '.join(said)}, but by how much may not be told yet."
 
 
-def _total(told: list[Record], total: Record, n_all: int) -> str:
-    changes = words.listed([words.change(answer["treatment_type"], answer["design"]) for answer in told])
-    more = "" if len(told) == n_all else f"; {n_all - len(told)} of {n_all} kinds of change are left out"
-    return f"{changes} {_moved(total)}{more}."
+def _total(told: list[Record], total: Record, n_all: int, break_even: object) -> str:
+    parts = [f"{_kinds(told)} {_moved(total)}", _reported({**total, "platform": told[0]["platform"]})]
+    money = total.get("money")
+    if isinstance(money, dict) and words.known(money["marginal_iroas"]):
+        parts.append(_return(money, break_even))
+    out = n_all - len(told)
+    if out:
+        parts.append(f"{out} of {n_all} kinds of change {'is' if out == 1 else 'are'} left out")
+    return f"{'; '.join(part for part in parts if part)}."
+
+
+def _kinds(answers: list[Record]) -> str:
+    """Budget and creative changes; each in full where one came about otherwise."""
+    names = [words.change(answer["treatment_type"], answer["design"]) for answer in answers]
+    if all(name.endswith(_CHANGES) for name in names):
+        return words.listed([name.removesuffix(_CHANGES) for name in names]) + _CHANGES
+    return words.listed(names)
 
 
 def _effect(answer: Record) -> str:
@@ -69,7 +82,9 @@ def _effect(answer: Record) -> str:
         return f"have no answer: what they did to {outcome} is not known"
     verb = _CERTAIN.get(str(answer["direction"]))
     return (
-        f"{verb} {outcome}, by how much may not be told" if verb else f"have no clear effect on {outcome} either way"
+        f"{verb} {outcome}, by how much may not be told"
+        if verb
+        else f"have no clear effect on {outcome} either way"
     )
 
 
@@ -101,7 +116,7 @@ def _return(money: Record, break_even: object) -> str:
     if words.known(money["marginal_iroas"]):
         value = money["marginal_iroas"]
         ends = [money["marginal_iroas_low"], money["marginal_iroas_high"]]
-        text = f"return on the added spend {words.rate(value)} ({words.span(*ends, as_text=words.rate)})"
+        text = f"return on the added spend {words.rate(value)} ({words.span(ends[0], ends[1], words.rate)})"
         if not isinstance(break_even, int | float) or not isinstance(value, float):
             return text
         side = "above" if value >= break_even else "below"

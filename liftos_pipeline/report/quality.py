@@ -31,7 +31,16 @@ def quality(given: ReportInput) -> Record:
 
 def staleness(given: ReportInput) -> list[Record]:
     """Macro factors as they were known: value, period, whether the next release is late."""
-    names = ("factor", "series_id", "value", "unit", "observation_date", "expected_on", "overdue_after", "is_stale")
+    names = (
+        "factor",
+        "series_id",
+        "value",
+        "unit",
+        "observation_date",
+        "expected_on",
+        "overdue_after",
+        "is_stale",
+    )
     return [{name: row[name] for name in names} for row in given.rows(EXTERNAL_FACTORS)]
 
 
@@ -55,7 +64,9 @@ def timeline(given: ReportInput) -> Record:
         "n_randomized": sum(row["assignment_method"] == "randomized" for row in real),
         "weeks": [
             {"platform": platform, "treatment_type": kind, "week": week, "starts": count}
-            for (platform, kind, week), count in sorted(starts.items(), key=lambda entry: tuple(map(str, entry[0])))
+            for (platform, kind, week), count in sorted(
+                starts.items(), key=lambda entry: tuple(map(str, entry[0]))
+            )
         ],
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import date
 
 CHANNELS = {"meta": "Meta", "google_ads": "Google Ads", "klaviyo": "Klaviyo"}
 OUTCOMES = {
@@ -32,7 +33,7 @@ TIERS = {
 }
 VERDICTS = {
     "report": "may be reported",
-    "widen": "may be reported, with a wider interval",
+    "widen": "may be reported, widened",
     "direction_only": "only the direction may be told",
     "refuse": "no answer",
 }
@@ -53,7 +54,7 @@ LABELS = {
     "secondary": "no sale",
 }
 UNKNOWN = "not known"
-_MINUS = "\u2212"
+_MINUS, _PERCENT = "\u2212", "\u00a0%"
 _WHOLE_FROM = 10.0
 
 
@@ -113,13 +114,13 @@ def share(value: object) -> str:
     if not isinstance(value, int | float) or not math.isfinite(value):
         return UNKNOWN
     percent = 100.0 * value
-    return f"{percent:.0f} %" if percent >= _WHOLE_FROM or percent == 0.0 else f"{percent:.1f} %"
+    return f"{percent:.0f}{_PERCENT}" if percent >= _WHOLE_FROM or percent == 0.0 else f"{percent:.1f}{_PERCENT}"
 
 
 def signed_share(value: object) -> str:
     if not isinstance(value, int | float) or not math.isfinite(value):
         return UNKNOWN
-    return f"{100 * value:+.0f} %".replace("-", _MINUS)
+    return f"{100 * value:+.0f}{_PERCENT}".replace("-", _MINUS)
 
 
 def number(value: object) -> str:
@@ -143,3 +144,21 @@ def listed(names: list[str]) -> str:
 
 def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
+
+
+def move(value: object) -> str:
+    """A change in standard errors."""
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        return UNKNOWN
+    return "0.0" if abs(value) < 0.05 else f"{value:+.1f}".replace("-", _MINUS)
+
+
+def subject(name: str) -> str:
+    """What a gate is about: a platform, an analysis or a table."""
+    first, *rest = name.split(".")
+    return ", ".join([channel(first), *(CHANGES.get(part) or outcome(part) for part in rest)])
+
+
+def month(text: str) -> str:
+    """``2026-01`` as Jan 26."""
+    return f"{date.fromisoformat(f'{text}-01'):%b %y}"

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _HALF = 0.18
+_REPORTED, _CAUSED, _TRUTH = "counted by the platform", "caused, with its interval", "truth (simulated)"
 
 
 def draw_attribution(axes: Axes, rows: Sequence[Mapping[str, object]], outcome: str) -> None:
@@ -28,27 +29,29 @@ def draw_attribution(axes: Axes, rows: Sequence[Mapping[str, object]], outcome: 
     from matplotlib.ticker import MaxNLocator
 
     axes.axvline(0.0, color=GREY, linewidth=0.8)
-    labels = {"reported": "counted by the platform", "caused": "caused, with its interval", "truth": "truth (simulated)"}
     for place, row in enumerate(rows):
         reported, caused = number(row["reported"]), number(row["caused"])
         if math.isfinite(reported):
-            label = labels.pop("reported", None)
             axes.barh(
-                [place - _HALF], [reported], height=2 * _HALF, color=LIGHT, edgecolor=GREY, linewidth=0.5, label=label
+                [place - _HALF],
+                [reported],
+                height=2 * _HALF,
+                color=LIGHT,
+                edgecolor=GREY,
+                linewidth=0.5,
+                label=_REPORTED,
             )
         if math.isfinite(caused):
             low, high = number(row["low"]), number(row["high"])
             below, above = (abs(caused - end) if math.isfinite(end) else 0.0 for end in (low, high))
-            label = labels.pop("caused", None)
             axes.errorbar(
-                [caused], [place + _HALF], xerr=[[below], [above]], fmt="o", color=BLUE, capsize=3, label=label
+                [caused], [place + _HALF], xerr=[[below], [above]], fmt="o", color=BLUE, capsize=3, label=_CAUSED
             )
         else:
             axes.text(0.0, place + _HALF, f" {row['note']}", ha="left", va="center", color=GREY, fontsize=8.0)
         truth = number(row.get("truth"))
         if math.isfinite(truth):
-            label = labels.pop("truth", None)
-            axes.plot([truth], [place + 2.1 * _HALF], "^", color=ORANGE, markersize=4, label=label)
+            axes.plot([truth], [place + 2.1 * _HALF], "^", color=ORANGE, markersize=4, label=_TRUTH)
     axes.set_yticks(range(len(rows)), [str(row["name"]) for row in rows])
     axes.set_ylim(max(len(rows), 1) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
@@ -56,4 +59,14 @@ def draw_attribution(axes: Axes, rows: Sequence[Mapping[str, object]], outcome: 
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.set_xlabel(outcome)
-    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, columnspacing=1.0, handlelength=1.2)
+    handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    shown = [name for name in (_REPORTED, _CAUSED, _TRUTH) if name in handles]
+    axes.legend(
+        [handles[name] for name in shown],
+        shown,
+        loc="lower right",
+        bbox_to_anchor=(1.0, 1.0),
+        ncols=2,
+        columnspacing=1.0,
+        handlelength=1.2,
+    )

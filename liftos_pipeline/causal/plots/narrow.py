@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from liftos_pipeline.causal.plots.attribution import draw_attribution
-from liftos_pipeline.causal.plots.balance import draw_balance
 from liftos_pipeline.causal.plots.overlap import draw_overlap
 from liftos_pipeline.causal.plots.path import draw_path
 from liftos_pipeline.causal.plots.style import STYLE
@@ -17,6 +16,7 @@ from liftos_pipeline.causal.plots.timeline import draw_timeline
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.typing import RcKeyType
 
     from liftos_pipeline.causal.results import EffectEstimate
 
@@ -24,28 +24,34 @@ WIDTH, HEIGHT = 4.2, 2.9
 """Inches."""
 _ROW, _FRAME = 0.44, 1.0
 _FONTS = ["DejaVu Sans", "Arial", "Helvetica"]
-_AS_TEXT = {"svg.fonttype": "none", "svg.hashsalt": "liftos", "font.sans-serif": _FONTS}
+_AS_TEXT: dict[RcKeyType, object] = {"svg.fonttype": "none", "svg.hashsalt": "liftos", "font.sans-serif": _FONTS}
 """Letters stay letters: small, and sharp at any size. The salt makes equal figures equal bytes."""
 
 
 def narrow_path(effect: EffectEstimate) -> Figure:
     """The effect by weeks since the start."""
-    return _figure(lambda axes: draw_path(axes, effect), left=0.16, top=0.84, legend_columns=2)
+
+    def draw(axes: Axes) -> None:
+        draw_path(axes, effect)
+        _in_weeks(axes, effect)
+        axes.legend(loc="lower center", bbox_to_anchor=(0.45, 1.0), ncols=2, columnspacing=1.2, handlelength=1.5)
+
+    return _figure(draw, left=0.16, top=0.84)
 
 
 def narrow_gap(effect: EffectEstimate) -> Figure:
     """A synthetic control's gap beside those of its donors."""
-    return _figure(lambda axes: draw_gap(axes, effect), left=0.16, top=0.88)
+
+    def draw(axes: Axes) -> None:
+        draw_gap(axes, effect)
+        _in_weeks(axes, effect)
+
+    return _figure(draw, left=0.16, top=0.88)
 
 
 def narrow_overlap(effect: EffectEstimate) -> Figure:
     """Propensity scores of both arms."""
     return _figure(lambda axes: draw_overlap(axes, effect), left=0.16, top=0.88, bottom=0.22)
-
-
-def narrow_balance(effect: EffectEstimate) -> Figure:
-    """Differences of the covariates before and after weighting."""
-    return _figure(lambda axes: draw_balance(axes, effect), left=0.38, top=0.88, bottom=0.22)
 
 
 def narrow_attribution(rows: Sequence[Mapping[str, object]], outcome: str) -> Figure:
@@ -72,6 +78,12 @@ def svg_of(figure: Figure) -> bytes:
     return stream.getvalue()
 
 
+def _in_weeks(axes: Axes, effect: EffectEstimate) -> None:
+    outcome = effect.diagnostics.get("outcome")
+    axes.set_xlabel("weeks since the start")
+    axes.set_ylabel(f"{outcome} per unit and day" if isinstance(outcome, str) else "effect per unit and day")
+
+
 def _figure(
     draw: Callable[[Axes], None],
     height: float = HEIGHT,
@@ -79,7 +91,6 @@ def _figure(
     left: float,
     top: float,
     bottom: float = 0.17,
-    legend_columns: int = 0,
 ) -> Figure:
     """One panel within fixed margins: an engine that finds them draws everything twice."""
     import matplotlib as mpl
@@ -89,8 +100,4 @@ def _figure(
         figure = Figure(figsize=(WIDTH, height))
         axes = figure.add_axes((left, bottom, 0.96 - left, top - bottom))
         draw(axes)
-        if legend_columns:
-            axes.legend(
-                loc="lower center", bbox_to_anchor=(0.45, 1.0), ncols=legend_columns, columnspacing=1.2, handlelength=1.5
-            )
     return figure

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from liftos_pipeline.causal.plots.style import BLUE, GREY, LIGHT, ORANGE, number
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ def draw_timeline(axes: Axes, rows: Sequence[Mapping[str, object]]) -> None:
     rows : sequence of mapping
         ``channel``, ``change``, ``week`` (first day, date) and ``starts``.
     """
-    import matplotlib.dates as dates
+    from matplotlib import dates
 
     lines = list(dict.fromkeys((str(row["channel"]), str(row["change"])) for row in rows))
     channels = list(dict.fromkeys(channel for channel, _ in lines))
@@ -32,7 +34,7 @@ def draw_timeline(axes: Axes, rows: Sequence[Mapping[str, object]]) -> None:
         own = [row for row in rows if (str(row["channel"]), str(row["change"])) == line]
         axes.axhline(place, color=LIGHT, linewidth=0.8, zorder=1)
         axes.scatter(
-            [dates.date2num(row["week"]) for row in own],
+            np.array([str(row["week"]) for row in own], dtype="datetime64[D]"),
             [place] * len(own),
             s=[_LARGEST * number(row["starts"]) / most for row in own],
             color=_COLOURS[channels.index(line[0]) % len(_COLOURS)],
@@ -44,7 +46,7 @@ def draw_timeline(axes: Axes, rows: Sequence[Mapping[str, object]]) -> None:
     axes.set_ylim(max(len(lines), 1) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    locator = dates.AutoDateLocator(maxticks=6)
+    locator = dates.AutoDateLocator(maxticks=6)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
+    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     axes.set_title(f"largest dot: {most:.0f} starts in a week", loc="right", color=GREY)
