@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from liftos_pipeline.causal.plots.style import BLUE, GREY, LIGHT, ORANGE, number
 
@@ -14,6 +13,8 @@ if TYPE_CHECKING:
 
 _LARGEST = 130.0
 """Points squared."""
+_WEEK, _SHORTEST = 7.0, 56.0
+"""Days."""
 _COLOURS = (BLUE, ORANGE, "#009E73", GREY)
 
 
@@ -34,7 +35,7 @@ def draw_timeline(axes: Axes, rows: Sequence[Mapping[str, object]]) -> None:
         own = [row for row in rows if (str(row["channel"]), str(row["change"])) == line]
         axes.axhline(place, color=LIGHT, linewidth=0.8, zorder=1)
         axes.scatter(
-            np.array([str(row["week"]) for row in own], dtype="datetime64[D]"),
+            [_day(row["week"]) for row in own],
             [place] * len(own),
             s=[_LARGEST * number(row["starts"]) / most for row in own],
             color=_COLOURS[channels.index(line[0]) % len(_COLOURS)],
@@ -46,7 +47,15 @@ def draw_timeline(axes: Axes, rows: Sequence[Mapping[str, object]]) -> None:
     axes.set_ylim(max(len(lines), 1) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
+    days = [_day(row["week"]) for row in rows]
+    axes.set_xlim(min(days) - _WEEK, max(max(days) + _WEEK, min(days) + _SHORTEST))
     locator = dates.AutoDateLocator(maxticks=6)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     axes.set_title(f"largest dot: {most:.0f} starts in a week", loc="right", color=GREY)
+
+
+def _day(week: object) -> float:
+    """Days since 1970, as matplotlib counts them."""
+    assert isinstance(week, date)
+    return float((week - date(1970, 1, 1)).days)
