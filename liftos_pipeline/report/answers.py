@@ -37,7 +37,8 @@ def analysis_key(row: Mapping[str, object]) -> Key:
 
 def is_about(subject: str, key: Key) -> bool:
     """Whether a gate on a subject is one of an analysis: it is named, or its platform, or its platform and type."""
-    return ".".join(map(str, key)).startswith(subject) and ".".join(map(str, key))[len(subject) :][:1] in ("", ".")
+    analysis = ".".join(map(str, key))
+    return analysis == subject or analysis.startswith(f"{subject}.")
 
 
 def answers(given: ReportInput) -> list[Record]:

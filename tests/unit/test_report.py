@@ -10,6 +10,7 @@ import json
 import pytest
 
 from liftos_pipeline.report import words
+from liftos_pipeline.report.answers import is_about
 from liftos_pipeline.report.contents import all_answers, contents
 from liftos_pipeline.report.formats import as_csv, as_json
 from liftos_pipeline.report.summary import HEAD, summary
@@ -67,6 +68,21 @@ def test_a_refusal_names_the_gate_that_is_about_it_and_no_other() -> None:
     assert "have no answer: what they did to conversions is not known" in answer["sentence"]
     assert answer["ways_out"] == ["Widen the control pool."]
     assert answer_to("budget_change")["ways_out"] == []
+
+
+@pytest.mark.parametrize(
+    ("subject", "is_it"),
+    [
+        ("google_ads", True),
+        ("google_ads.budget_change", True),
+        ("google_ads.budget_change.landmarked", True),
+        ("google", False),
+        ("google_ads.budget", False),
+        ("google_ads.conversions_reported", False),
+    ],
+)
+def test_a_gate_is_about_an_analysis_by_whole_names(subject: str, is_it: bool) -> None:
+    assert is_about(subject, ("google_ads", "budget_change", "landmarked")) is is_it
 
 
 def test_numbers_of_a_refused_method_are_not_in_the_evidence() -> None:

@@ -122,6 +122,11 @@ def test_a_young_home_says_what_it_waits_for() -> None:
     assert "nan" not in text.lower().split() and "None" not in text.split()
 
 
+def test_what_may_not_be_told_has_its_way_out_in_the_card_and_in_the_evidence() -> None:
+    text = " ".join(full().text.split())
+    assert text.count("Way out: Widen the control pool.") == text.count("Way out: Compare.") == 2
+
+
 def test_unknown_values_are_words_on_the_page() -> None:
     text = " ".join(full().text.split())
     assert "not known: 0 days were seen" in text
