@@ -18,7 +18,7 @@ GATE_MEANINGS: Mapping[str, str] = {
     "balance": "changed and unchanged ones differ in something that matters",
     "interference": "changes seem to spill over to those they are compared with",
     "certificate": "the method errs too often where nothing was changed",
-    "maturity": "the platform is still adding sales to recent days",
+    "maturity": "it is not sure that the youngest days are complete",
     "tracking": "what an account counts shifted suddenly",
     "attribution_setting": "a campaign's counting rule was changed",
     "density": "days are empty that should not be",

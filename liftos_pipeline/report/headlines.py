@@ -52,7 +52,9 @@ def channel_lead(platform: object, answers: list[Record], total: Record | None, 
         for way, verb in _CERTAIN.items()
         if any(a["direction"] == way for a in hints)
     ]
-    return f"{name}: {' and '.join(said)}, but by how much may not be told yet."
+    reasons = {reason(answer) for answer in hints} - {""}
+    shared = f": {next(iter(reasons))[:1].lower()}{next(iter(reasons))[1:]}" if len(reasons) == 1 else ""
+    return f"{name}: {' and '.join(said)}, but by how much may not be told yet{shared}."
 
 
 def _total(told: list[Record], total: Record, n_all: int, break_even: object) -> str:

@@ -48,9 +48,9 @@ METHODS = {
     "synthetic_control": "synthetic control",
 }
 LABELS = {
-    "effect_on_orders": "orders of the shop",
-    "effect_on_reported": "what the platform counts, not calibrated",
-    "calibrated_by_lift_study": "what the platform counts, calibrated by a lift study",
+    "effect_on_orders": "as the shop counts them",
+    "effect_on_reported": "as the platform counts them, not calibrated",
+    "calibrated_by_lift_study": "as the platform counts them, calibrated by a lift study",
     "secondary": "no sale",
 }
 UNKNOWN = "not known"
@@ -120,7 +120,8 @@ def share(value: object) -> str:
 def signed_share(value: object) -> str:
     if not isinstance(value, int | float) or not math.isfinite(value):
         return UNKNOWN
-    return f"{100 * value:+.0f}{_PERCENT}".replace("-", _MINUS)
+    text = f"{100 * value:+.1f}"
+    return f"{'0' if float(text) == 0.0 else text}{_PERCENT}".replace("-", _MINUS)
 
 
 def number(value: object) -> str:

@@ -14,7 +14,7 @@ from liftos_pipeline.report.answers import is_about
 from liftos_pipeline.report.contents import all_answers, contents
 from liftos_pipeline.report.formats import as_csv, as_json
 from liftos_pipeline.report.summary import HEAD, summary
-from liftos_pipeline.schema.results import EFFECT_HISTORY
+from liftos_pipeline.schema.results import EFFECT_HISTORY, GATES
 from tests.report_tables import analysis, attribution, earlier, empty_input, frame, report_input, verdicts
 
 
@@ -29,6 +29,20 @@ def test_the_channel_is_told_in_one_sentence() -> None:
         "Meta: budget changes added 1,618 conversions (1,048 to 2,187); Meta itself counted 1,421 more conversions than "
         "before in the same days (9,500 in all); return on the added spend 0.70 (0.40 to 0.95), below the break-even of 1; "
         "2 of 3 kinds of change are left out."
+    )
+
+
+def test_a_channel_without_numbers_tells_directions_and_what_they_wait_for() -> None:
+    immature = {"verdict": "direction_only", "gates_failed": '["maturity"]', "reasons": "maturity: not known"}
+    judged = verdicts()
+    weak = judged["verdict"] != "refuse"
+    judged.loc[weak, list(immature)] = list(immature.values())
+    gate = {"gate": "maturity", "subject": "meta", "passed": False, "severity": "warn", "way_out": "Run daily."}
+    nothing = attribution(incremental=None).assign(incremental=None)
+    (channel,) = contents(report_input(verdicts=judged, gates=frame(GATES, gate), attribution=nothing))["channels"]
+    assert channel["lead"] == (
+        "Meta: budget changes raised conversions and targeting changes lowered conversions, but by how much may not be told "
+        "yet: it is not sure that the youngest days are complete."
     )
 
 
@@ -108,6 +122,7 @@ def test_digits() -> None:
         "−250",
     ]
     assert [words.share(value) for value in (0.953, 0.0, 0.0471)] == ["95\u00a0%", "0\u00a0%", "4.7\u00a0%"]
+    assert [words.signed_share(value) for value in (-0.0001, 0.124)] == ["0\u00a0%", "+12.4\u00a0%"]
     assert words.span(None, None) == "no limits" and words.span(None, 2.0) == "up to 2, no lower limit"
     assert [words.p_value(value) for value in (0.0002, 0.034, 0.6)] == ["< 0.001", "0.034", "0.60"]
 
