@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -86,7 +85,7 @@ def _print_json(settings: Settings, as_of: date | None) -> None:
 
 
 def _print_table(title: str, head: tuple[str, ...], rows: list[list[str]]) -> None:
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    table = Table(title=title, box=None, title_justify="left", pad_edge=False)
     for name in head:
         table.add_column(name, justify="left" if name in head[:3] else "right")
     for cells in rows:

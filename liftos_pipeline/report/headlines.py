@@ -46,15 +46,20 @@ def channel_lead(platform: object, answers: list[Record], total: Record | None, 
     hints = [answer for answer in answers if answer["direction"] in _CERTAIN]
     outcome = words.outcome(answers[0]["outcome"])
     if not hints:
-        return f"{name}: what its changes did to {outcome} is not known yet."
+        return f"{name}: what its changes did to {outcome} is not known yet{_shared_reason(answers)}."
     said = [
         f"{_kinds([answer for answer in hints if answer['direction'] == way])} {verb} {outcome}"
         for way, verb in _CERTAIN.items()
         if any(a["direction"] == way for a in hints)
     ]
-    reasons = {reason(answer) for answer in hints} - {""}
-    shared = f": {next(iter(reasons))[:1].lower()}{next(iter(reasons))[1:]}" if len(reasons) == 1 else ""
-    return f"{name}: {' and '.join(said)}, but by how much may not be told yet{shared}."
+    return f"{name}: {' and '.join(said)}, but by how much may not be told yet{_shared_reason(hints)}."
+
+
+def _shared_reason(answers: list[Record]) -> str:
+    """What all of them wait for, if that is one thing."""
+    reasons = {reason(answer) for answer in answers}
+    text = reasons.pop()
+    return f": {text[:1].lower()}{text[1:]}" if text and not reasons else ""
 
 
 def _total(told: list[Record], total: Record, n_all: int, break_even: object) -> str:

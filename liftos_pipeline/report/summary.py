@@ -15,7 +15,7 @@ HEAD = (
     "reported",
     "caused",
     "interval",
-    "what to do",
+    "do",
     "truth",
     "true orders",
 )

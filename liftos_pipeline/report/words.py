@@ -53,6 +53,13 @@ LABELS = {
     "calibrated_by_lift_study": "as the platform counts them, calibrated by a lift study",
     "secondary": "no sale",
 }
+FACTORS = {
+    "umcsent": "consumer confidence",
+    "unrate": "unemployment",
+    "inflation": "inflation",
+    "nominal_gdp_growth": "nominal GDP growth",
+    "log_vix": "VIX, logarithm",
+}
 UNKNOWN = "not known"
 _MINUS, _PERCENT = "\u2212", "\u00a0%"
 _WHOLE_FROM = 10.0

@@ -46,6 +46,19 @@ def test_a_channel_without_numbers_tells_directions_and_what_they_wait_for() -> 
     )
 
 
+def test_a_channel_without_any_answer_says_why() -> None:
+    judged = verdicts().assign(
+        verdict="refuse", direction=None, gates_failed="[]", reasons="no interval: one treated unit"
+    )
+    (channel,) = contents(report_input(verdicts=judged, attribution=attribution().assign(incremental=None)))[
+        "channels"
+    ]
+    assert (
+        channel["lead"]
+        == "Meta: what its changes did to conversions is not known yet: no interval: one treated unit."
+    )
+
+
 def test_a_change_that_loses_money_is_a_no_go() -> None:
     answer = answer_to("budget_change")
     assert answer["decision_in_words"] == "no-go"
