@@ -102,9 +102,11 @@ def _answer(row: Record, verdict: Record) -> Record:
 
 
 def _failed(answer: Record, about: list[Record]) -> Record:
-    """Why no more may be told, in plain words, and the way out of each gate that failed."""
+    """Why no more may be told, in plain words, and the way out of each gate that failed. Errors refuse: where there is one,
+    warnings are not the reason."""
     behind = answer["gates_failed"]
     failed = [gate for gate in about if isinstance(behind, list) and gate["gate"] in behind]
+    failed = [gate for gate in failed if gate["severity"] == "error"] or failed
     return {
         "because": [GATE_MEANINGS[str(gate["gate"])] for gate in failed if gate["gate"] in GATE_MEANINGS],
         "ways_out": list(dict.fromkeys(str(gate["way_out"]) for gate in failed if gate["way_out"])),

@@ -30,9 +30,13 @@ def decision(answer: Record) -> str:
 
 def reason(answer: Record) -> str:
     """Why no number may be told: in plain words where a gate is behind it, else as the policy says."""
+    return words.capital("; ".join(_reasons(answer)))
+
+
+def _reasons(answer: Record) -> list[str]:
     because, reasons = answer["because"], answer["reasons"]
     told = because if isinstance(because, list) and because else reasons
-    return words.capital("; ".join(dict.fromkeys(map(str, told)))) if isinstance(told, list) and told else ""
+    return list(dict.fromkeys(map(str, told))) if isinstance(told, list) else []
 
 
 def channel_lead(platform: object, answers: list[Record], total: Record | None, break_even: object) -> str:
@@ -56,10 +60,10 @@ def channel_lead(platform: object, answers: list[Record], total: Record | None, 
 
 
 def _shared_reason(answers: list[Record]) -> str:
-    """What all of them wait for, if that is one thing."""
-    reasons = {reason(answer) for answer in answers}
-    text = reasons.pop()
-    return f": {text[:1].lower()}{text[1:]}" if text and not reasons else ""
+    """What all of them wait for."""
+    first, *others = (_reasons(answer) for answer in answers)
+    shared = [text for text in first if all(text in other for other in others)]
+    return f": {'; '.join(shared)}" if shared else ""
 
 
 def _total(told: list[Record], total: Record, n_all: int, break_even: object) -> str:

@@ -97,6 +97,20 @@ def test_a_refusal_names_the_gate_that_is_about_it_and_no_other() -> None:
     assert answer_to("budget_change")["ways_out"] == []
 
 
+def test_warnings_are_no_reason_where_an_error_refuses() -> None:
+    judged = verdicts()
+    judged.loc[judged["verdict"] == "refuse", "gates_failed"] = '["balance", "overlap"]'
+    gate = {"passed": False, "seen": "-", "subject": "meta"}
+    gates = frame(
+        GATES,
+        {**gate, "gate": "balance", "severity": "warn", "way_out": "Compare."},
+        {**gate, "gate": "overlap", "severity": "error", "way_out": "Widen."},
+    )
+    answer = answer_to("creative_change", verdicts=judged, gates=gates)
+    assert answer["ways_out"] == ["Widen."]
+    assert answer["reason_in_words"].startswith("Some changed ones have nothing comparable")
+
+
 @pytest.mark.parametrize(
     ("subject", "is_it"),
     [
