@@ -13,6 +13,7 @@ from liftos_pipeline.cli.forget import forget
 from liftos_pipeline.cli.home import demo, dev, run
 from liftos_pipeline.cli.library import detect, estimate
 from liftos_pipeline.cli.reparse import reparse
+from liftos_pipeline.cli.report import report
 from liftos_pipeline.cli.simulate import simulate
 from liftos_pipeline.cli.validate import validate
 
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 for command in (
     run,
+    report,
     explain,
     demo,
     dev,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date
 
 import typer
 from rich.console import Console
@@ -22,6 +23,14 @@ def clear_errors() -> Iterator[None]:
     except LiftosError as error:
         err.print(f"liftos: {error}", style="red", highlight=False, soft_wrap=True, markup=False)
         raise typer.Exit(error.exit_code) from error
+
+
+def as_date(text: str) -> date:
+    """A day as a user writes it."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise LiftosError("a date as YYYY-MM-DD", repr(text), "For example --date 2026-06-29.") from error
 
 
 @contextmanager

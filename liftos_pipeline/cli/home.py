@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from liftos_pipeline.cli.console import clear_errors, err, out
+from liftos_pipeline.cli.console import as_date, clear_errors, err, out
+from liftos_pipeline.cli.report import show_report
 from liftos_pipeline.errors import LiftosError
 from liftos_pipeline.settings import CREDENTIALS, OPTIONAL_CREDENTIALS, Settings, last_ended_day, load_settings
 
@@ -21,13 +20,6 @@ if TYPE_CHECKING:
     from liftos_pipeline.run import RunOutcome
 
 DEMO_DAYS = 180
-
-
-def as_date(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise LiftosError("a date as YYYY-MM-DD", repr(text), "For example --date 2026-06-29.") from error
 
 
 class Steps:
@@ -124,32 +116,13 @@ def demo() -> None:
         started = time.monotonic()
         err.print(f"SIMULATED home {settings.home}, as of {as_of}", highlight=False)
         _run(settings, as_of, as_of)
-        _show_summary(settings, as_of)
+        show_report(settings, as_of)
+        out.print(
+            "Sums over the same treated unit-days. Caused and truth are in the row's outcome; true orders are what shops got."
+        )
+        for name, value in (("database", settings.home / "liftos.duckdb"), ("user interface", "make dev")):
+            out.print(f"{name:15s}{value}", highlight=False, soft_wrap=True)
         err.print(f"{time.monotonic() - started:.0f} s in all", highlight=False)
-
-
-def _show_summary(settings: Settings, as_of: date) -> None:
-    import duckdb
-
-    from liftos_pipeline.report.summary import HEAD, effect_summary, summary_cells, to_markdown
-
-    public = settings.home / "liftos.duckdb"
-    with duckdb.connect(str(public), read_only=True) as connection:
-        summary = effect_summary(connection, as_of)
-    table = Table(title=f"SIMULATED: what each change caused over its first 28 days, as of {as_of}")
-    for name in HEAD:
-        table.add_column(name, justify="left" if name in HEAD[:3] else "right")
-    for cells in summary_cells(summary):
-        table.add_row(*cells)
-    Console(width=max(out.width, 118)).print(table)
-    page = settings.home / "reports" / f"{as_of}.md"
-    page.parent.mkdir(exist_ok=True)
-    page.write_text(to_markdown(summary, as_of, settings.source_mode))
-    out.print(
-        "Sums over the same treated unit-days. Caused and truth are in the row's outcome; true orders are what shops got."
-    )
-    for name, value in (("database", public), ("report", page), ("user interface", "make dev")):
-        out.print(f"{name:15s}{value}", highlight=False, soft_wrap=True)
 
 
 def dev(port: Annotated[int, typer.Option(help="Port of the user interface.")] = 3000) -> None:

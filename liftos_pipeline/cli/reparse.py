@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from liftos_pipeline.cli.console import clear_errors, err, out
-from liftos_pipeline.cli.home import as_date
+from liftos_pipeline.cli.console import as_date, clear_errors, err, out
 from liftos_pipeline.errors import LiftosError, PlatformError
 from liftos_pipeline.settings import load_settings
 
