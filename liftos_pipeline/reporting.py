@@ -11,7 +11,7 @@ from liftos_pipeline.report.contents import contents
 from liftos_pipeline.report.formats import as_csv, as_json
 from liftos_pipeline.report.inputs import EARLIER_TABLES, TABLES, Earlier, Record, ReportInput
 from liftos_pipeline.report.page import as_html
-from liftos_pipeline.warehouse import public
+from liftos_pipeline.warehouse import result_days
 
 FORMATS: dict[str, Callable[[ReportInput, Record], str]] = {
     "html": as_html,
@@ -30,8 +30,8 @@ def read_day(home: Path, as_of: date | None = None) -> ReportInput:
     WarehouseError
         The database cannot be read.
     """
-    with public.open_public(home) as connection:
-        days = public.result_days(connection)
+    with result_days.open_public(home) as connection:
+        days = result_days.result_days(connection)
         day = as_of or (days[-1] if days else None)
         if day is None or day not in days:
             newest = ", ".join(map(str, days[-3:])) or "none"
@@ -41,20 +41,20 @@ def read_day(home: Path, as_of: date | None = None) -> ReportInput:
                 f"`liftos run{'' if day is None else f' --date {day}'}` computes one.",
             )
         before = [other for other in days if other < day]
-        mode = public.home_mode(connection)
+        mode = result_days.home_mode(connection)
         earlier = None
         if before:
-            last, rows = before[-1], public.rows_of_day(connection, EARLIER_TABLES, before[-1])
-            earlier = Earlier(last, rows, public.effects_given(connection, last))
+            last, rows = before[-1], result_days.rows_of_day(connection, EARLIER_TABLES, before[-1])
+            earlier = Earlier(last, rows, result_days.effects_given(connection, last))
         return ReportInput(
             as_of=day,
             source_mode=mode,
-            tables=public.rows_of_day(connection, TABLES, day),
-            given=public.effects_given(connection, day),
-            vintages=public.vintages(connection, day),
-            settings=public.run_settings(connection, day),
+            tables=result_days.rows_of_day(connection, TABLES, day),
+            given=result_days.effects_given(connection, day),
+            vintages=result_days.vintages(connection, day),
+            settings=result_days.run_settings(connection, day),
             earlier=earlier,
-            truth=public.true_effects(connection, day) if mode == "simulated" else None,
+            truth=result_days.true_effects(connection, day) if mode == "simulated" else None,
         )
 
 

@@ -49,6 +49,12 @@ def open_public(home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         ) from error
     try:
         yield connection
+    except duckdb.CatalogException as error:
+        raise WarehouseError(
+            f"a database of this version at {file}",
+            str(error).splitlines()[0],
+            "`liftos run` brings the home up to date and publishes it anew.",
+        ) from error
     finally:
         connection.close()
 
