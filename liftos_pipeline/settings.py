@@ -215,7 +215,9 @@ class Settings(BaseSettings):
             return ()
         keys = tuple(key.strip() for key in self.liftos_api_keys.get_secret_value().split(",") if key.strip())
         if not keys:
-            raise LiftosError("keys, comma-separated, in LIFTOS_API_KEYS", "none", "Set a key, or unset the setting.")
+            raise LiftosError(
+                "keys, comma-separated, in LIFTOS_API_KEYS", "none", "Set a key, or unset the setting."
+            )
         return keys
 
     def behind_results(self) -> dict[str, object]:

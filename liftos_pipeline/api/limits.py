@@ -122,7 +122,7 @@ class RequestLog:
 
         try:
             await self._app(scope, receive, noted)
-        except Exception as error:  # noqa: BLE001 - whatever it is, its text stays here
+        except Exception as error:
             facts |= cause(error)
             if facts["status"]:
                 raise

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from liftos_pipeline.domain import AssignmentMethod, RandomizationUnit, TreatmentType
 
@@ -29,7 +29,9 @@ def _in_utc(instant: datetime) -> datetime:
 
 def _listed(given: object) -> object:
     """Name to value is taken as a list of such."""
-    return [{"name": name, "value": value} for name, value in given.items()] if isinstance(given, Mapping) else given
+    return (
+        [{"name": name, "value": value} for name, value in given.items()] if isinstance(given, Mapping) else given
+    )
 
 
 Instant = Annotated[datetime, AfterValidator(_in_utc)]

@@ -75,7 +75,9 @@ def invalid(errors: Sequence[Mapping[str, object]]) -> Problem:
     errors : sequence of mapping
         ``errors()`` of pydantic: ``loc`` and ``msg``.
     """
-    listed = [{"field": _place(error["loc"]), "message": str(error["msg"])[:_LONGEST]} for error in errors[:_SHOWN]]
+    listed = [
+        {"field": _place(error["loc"]), "message": str(error["msg"])[:_LONGEST]} for error in errors[:_SHOWN]
+    ]
     count = len(errors)
     first = listed[0]
     more = f" (and {count - 1} more)" if count > 1 else ""

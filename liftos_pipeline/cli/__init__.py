@@ -12,6 +12,7 @@ from liftos_pipeline.cli.explain import explain
 from liftos_pipeline.cli.forget import forget
 from liftos_pipeline.cli.home import demo, dev, run
 from liftos_pipeline.cli.library import detect, estimate
+from liftos_pipeline.cli.serve import serve
 from liftos_pipeline.cli.simulate import simulate
 
 app = typer.Typer(
@@ -32,6 +33,7 @@ for command in (
     certify,
     detect,
     power,
+    serve,
     benchmark,
 ):
     app.command()(command)

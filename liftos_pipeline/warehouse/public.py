@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RUN_FIRST = "Fill the home with liftos demo or liftos run; both publish what they made."
-_HOME = "home"
-"""Name under which the published file is attached."""
+_HOME = "liftos"
+"""Name under which the published file is attached: that of its own views, which name their database."""
 
 
 class PublicDatabase:
