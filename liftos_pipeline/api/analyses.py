@@ -23,6 +23,11 @@ from liftos_pipeline.causal import ESTIMATORS
 LOWEST_LEVEL, HIGHEST_LEVEL = 0.5, 0.9999
 _SERVER_ERROR = 500
 
+_METHODS = ", ".join(ESTIMATORS)
+Method = Annotated[str, Query(description=f"One of {_METHODS}.")]
+MethodOrNot = Annotated[
+    str | None, Query(description=f"One of {_METHODS}; else did, or doubly_robust without periods.")
+]
 Seed = Annotated[int, Query(ge=0, le=2**32 - 1, description="Seed of everything random.")]
 Level = Annotated[
     float | None,
@@ -62,12 +67,11 @@ class Desk:
 def analyses(desk: Desk, problems: dict) -> APIRouter:
     """``POST /analyze`` and ``POST /counterfactual``."""
     router = APIRouter(prefix="/api/v1/causal", tags=["analyses"], responses=problems)
-    methods = ", ".join(ESTIMATORS)
 
     @router.post("/analyze", response_model=AnalysisOut, openapi_extra=_body("DataIn"))
     async def analyze(
         request: Request,
-        method: Annotated[str, Query(description=f"One of {methods}.")] = "doubly_robust",
+        method: Method = "doubly_robust",
         confidence_level: Level = None,
         seed: Seed = 0,
     ) -> Response:
@@ -82,9 +86,7 @@ def analyses(desk: Desk, problems: dict) -> APIRouter:
     @router.post("/counterfactual", response_model=CounterfactualOut, openapi_extra=_body("CounterfactualIn"))
     async def counterfactual(
         request: Request,
-        method: Annotated[
-            str | None, Query(description=f"One of {methods}; did, or doubly_robust without periods.")
-        ] = None,
+        method: MethodOrNot = None,
         confidence_level: Level = None,
         seed: Seed = 0,
     ) -> Response:
