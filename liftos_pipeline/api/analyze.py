@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import orjson
 import pandas as pd
 from pydantic import TypeAdapter, ValidationError
@@ -26,6 +27,7 @@ Model = TypeVar("Model", bound=DataIn)
 
 CROSS_SECTION = frozenset({"difference_in_means", "ipw", "doubly_robust", "iv"})
 """Methods that need no periods."""
+LARGEST = 1e50
 _NOT_OPTIONS = frozenset({"level", "seed", "estimand", "overlap_rule"})
 _MOST = {"folds": 50, "repeats": 50, "draws": 20_000, "leads": 10_000, "lags": 10_000, "anticipation": 10_000}
 """Options by which an analysis takes ever longer."""
@@ -132,7 +134,22 @@ def _estimated(
     estimand = request.estimand or (wanted if wanted in spec.estimands else None)
     if estimand is not None and ("estimand" in options_of(spec.function) or estimand not in spec.estimands):
         options["estimand"] = estimand
-    return estimate(method, panel, level=float(str(call["level"])), seed=int(str(call["seed"])), **options)
+    _refuse_extremes(panel)
+    try:
+        return estimate(method, panel, level=float(str(call["level"])), seed=int(str(call["seed"])), **options)
+    except (ArithmeticError, np.linalg.LinAlgError) as error:
+        raise LiftosError(
+            f"data that {method} can compute with",
+            f"an estimate that breaks down ({type(error).__name__})",
+            "Scale the columns, and drop those that are sums of others or tell the treatment.",
+        ) from error
+
+
+def _refuse_extremes(panel: Panel) -> None:
+    """Squares of squares of what is sent must be numbers too."""
+    largest = max(float(np.abs(values).max(initial=0.0)) for values in (panel.y, panel.d, panel.X, panel.Z))
+    if largest > LARGEST:
+        raise LiftosError(f"numbers up to {LARGEST:g}", f"{largest:g}", "Give the columns in larger units.")
 
 
 def _options(spec: EstimatorSpec, given: Mapping[str, object]) -> dict[str, object]:
