@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import tempfile
 from datetime import date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
+import httpx
 import numpy as np
+import orjson
 import pandas as pd
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -175,3 +180,35 @@ def assignment(start: int) -> dict[str, object]:
         "randomization_unit": "campaign",
         "assignment_timestamp": (FIRST + timedelta(days=start)).isoformat() + "Z",
     }
+
+
+@cache
+def shared() -> TestClient:
+    """One service for all tests that change nothing of it: its workers start once."""
+    folder = tempfile.TemporaryDirectory(prefix="liftos-service-")
+    atexit.register(folder.cleanup)
+    published_home(Path(folder.name))
+    return client(Path(folder.name))
+
+
+def post(task: str, body: object, **parameters: object) -> httpx.Response:
+    """The shared service's answer to an analysis."""
+    answer = shared().post(f"/api/v1/causal/{task}", content=orjson.dumps(body), params=parameters)
+    strict(answer)
+    return answer
+
+
+def strict(answer: httpx.Response) -> object:
+    """The content as strict JSON: no NaN and no Infinity."""
+    assert answer.headers["content-type"] in ("application/json", "application/problem+json")
+    return orjson.loads(answer.content)
+
+
+def problem(answer: httpx.Response, status: int) -> dict[str, object]:
+    """The content, which is a problem of this status."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    found = answer.json()
+    assert found["status"] == status
+    assert found["type"].startswith("urn:liftos:problem:")
+    return found

@@ -111,7 +111,7 @@ def from_panels(client: TestClient, count: int, start: int = 0) -> Counter[int]:
 def _request(rng: random.Random, method: str) -> dict[str, object]:
     """Mostly what the method wants, with something broken."""
     starts = rng.choice([*[(3, NEVER)] * 6, (2, 4, NEVER), (1, NEVER), (0, NEVER), (NEVER,), (3,), (1, 2)])
-    n_units, n_periods = rng.choice([1, 2, 3, 5, 8, 20, 20, 30]), rng.choice([1, 2, 4, 7, 12, 12])
+    n_units, n_periods = rng.choice([1, 2, 3, 5, 8, 20, 20, 30, 30]), rng.choice([1, 4, 7, 12, 12, 12, 12, 12])
     panel = adoption_panel(
         rng.randrange(100), n_units, n_periods, starts, n_covariates=3, missing=rng.choice([0, 0, 0.3])
     )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import orjson
@@ -22,8 +20,6 @@ from liftos_pipeline.causal import ESTIMATORS, EffectEstimate, Panel, estimate
 from liftos_pipeline.causal.specification import EstimatorSpec, options_of
 from liftos_pipeline.errors import LiftosError
 from liftos_pipeline.warehouse.public import PublicDatabase
-
-Model = TypeVar("Model", bound=DataIn)
 
 CROSS_SECTION = frozenset({"difference_in_means", "ipw", "doubly_robust", "iv"})
 """Methods that need no periods."""
@@ -75,19 +71,10 @@ def _parsed(body: bytes) -> dict[str, object]:
     return {"records": [found]} if "metrics" in found and "records" not in found else found
 
 
-def _validated(model: type[Model], content: dict[str, object]) -> Model:
-    """Without the garbage collector, which would walk every record again and again."""
-    gc.disable()
-    try:
-        return model.model_validate(content)
-    finally:
-        gc.enable()
-
-
 def _analyze(
     content: dict[str, object], call: Mapping[str, object], database: PublicDatabase
 ) -> dict[str, object]:
-    request = _validated(DataIn, content)
+    request = DataIn.model_validate(content)
     method = str(call["method"])
     prepared = prepare(request, database, method not in CROSS_SECTION)
     effect = _estimated(method, prepared.panel, request, call)
@@ -106,7 +93,7 @@ def _analyze(
 def _counterfactual(
     content: dict[str, object], call: Mapping[str, object], database: PublicDatabase
 ) -> dict[str, object]:
-    request = _validated(CounterfactualIn, content)
+    request = CounterfactualIn.model_validate(content)
     method = None if call["method"] is None else str(call["method"])
     has_data = any(given is not None for given in (request.records, request.rows, request.table))
     if not has_data:

@@ -12,6 +12,7 @@ from liftos_pipeline.causal.counterfactual import Counterfactual, counterfactual
 from liftos_pipeline.errors import LiftosError
 from liftos_pipeline.schema.decisions import ATTRIBUTION, VERDICTS
 from liftos_pipeline.schema.results import EFFECT_ESTIMATES, TREATMENTS
+from liftos_pipeline.stages.roles import ROLES
 from liftos_pipeline.warehouse.public import PublicDatabase
 
 _TOLD = ("report", "widen")
@@ -72,6 +73,7 @@ def from_published(request: CounterfactualIn, method: str | None, database: Publ
 
 
 def _effect_row(request: CounterfactualIn, method: str | None, database: PublicDatabase) -> dict[str, object]:
+    """The effect that is named; where several are, that on how many sales there are."""
     wanted = {
         "platform": request.platform,
         "treatment_type": request.treatment_type,
@@ -90,6 +92,8 @@ def _effect_row(request: CounterfactualIn, method: str | None, database: PublicD
         raise Problem(
             404, "not-found", "No such effect", f"Nothing is published for {named}; see GET /api/v1/effects."
         )
+    if len(rows) > 1 and request.platform in ROLES:
+        rows = [row for row in rows if row["outcome"] == ROLES[request.platform].count] or rows
     if len(rows) > 1:
         listed = "; ".join(f"{row['design']}, {row['outcome']}" for row in rows[:10])
         raise wrong_field("design, outcome", f"choose one of: {listed}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal, NotRequired
 
@@ -29,9 +28,7 @@ def _in_utc(instant: datetime) -> datetime:
 
 def _listed(given: object) -> object:
     """Name to value is taken as a list of such."""
-    return (
-        [{"name": name, "value": value} for name, value in given.items()] if isinstance(given, Mapping) else given
-    )
+    return [{"name": name, "value": value} for name, value in given.items()] if isinstance(given, dict) else given
 
 
 Instant = Annotated[datetime, AfterValidator(_in_utc)]
