@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from statistics import fmean
 
 import pandas as pd
@@ -19,11 +19,15 @@ _OVERLAP = "share_inside"
 
 @dataclass(frozen=True)
 class DataQuality:
-    """``score``: 0 to 1, None with the ``reason`` where it is not known. ``parts``: what it is the mean of."""
+    """``score``: 0 to 1, None with the ``reason`` where it is not known.
+
+    ``parts``: of data that were sent, what it is the mean of; of a published table, the score of each platform.
+    """
 
     score: float | None
     parts: Mapping[str, float] = field(default_factory=dict)
     reason: str | None = None
+    is_sent: bool = False
 
     def to_dict(self) -> dict[str, object]:
         return {"parts": dict(self.parts), "reason": self.reason}
@@ -31,7 +35,7 @@ class DataQuality:
 
 def of_sent(parts: Mapping[str, float]) -> DataQuality:
     """Mean of the parts."""
-    return DataQuality(fmean(parts.values()), dict(parts)) if parts else unknown("no part of it is known")
+    return DataQuality(fmean(parts.values()), dict(parts), is_sent=True) if parts else unknown("no part of it is known")
 
 
 def unknown(reason: str) -> DataQuality:
@@ -54,9 +58,9 @@ def density(frame: pd.DataFrame, unit: str, period: str | None) -> float | None:
 def with_overlap(quality: DataQuality, effect: EffectEstimate) -> DataQuality:
     """The same with the share of rows whose propensity scores leave something to compare with, where there are scores."""
     overlap = effect.diagnostics.get(_OVERLAP)
-    if not quality.parts or not isinstance(overlap, int | float):
+    if not quality.is_sent or not isinstance(overlap, int | float):
         return quality
-    return replace(of_sent({**quality.parts, "overlap_quality": float(overlap)}))
+    return of_sent({**quality.parts, "overlap_quality": float(overlap)})
 
 
 def of_published(database: PublicDatabase, platforms: tuple[str, ...]) -> DataQuality:
