@@ -35,7 +35,11 @@ class DataQuality:
 
 def of_sent(parts: Mapping[str, float]) -> DataQuality:
     """Mean of the parts."""
-    return DataQuality(fmean(parts.values()), dict(parts), is_sent=True) if parts else unknown("no part of it is known")
+    return (
+        DataQuality(fmean(parts.values()), dict(parts), is_sent=True)
+        if parts
+        else unknown("no part of it is known")
+    )
 
 
 def unknown(reason: str) -> DataQuality:
