@@ -294,7 +294,8 @@ def main() -> None:
         state = "pass" if row.holds else "fall short"
         print(  # noqa: T201
             f"{row.what:24s} {row.requests:6d} requests, {row.per_s:6.1f}/s, p50 {row.p50_ms:6.1f} ms, "
-            f"p95 {row.p95_ms:6.1f} ms (limit {row.limit_ms:.0f}), max {row.max_ms:6.1f} ms, {row.errors} errors, load {row.load_average:.1f}: {state}"
+            f"p95 {row.p95_ms:6.1f} ms (limit {row.limit_ms:.0f}), max {row.max_ms:6.1f} ms, {row.errors} errors, "
+            f"load {row.load_average:.1f}: {state}"
         )
 
 
