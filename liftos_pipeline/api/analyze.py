@@ -21,8 +21,6 @@ from liftos_pipeline.causal.specification import EstimatorSpec, options_of
 from liftos_pipeline.errors import LiftosError
 from liftos_pipeline.warehouse.public import PublicDatabase
 
-CROSS_SECTION = frozenset({"difference_in_means", "ipw", "doubly_robust", "iv"})
-"""Methods that need no periods."""
 LARGEST = 1e50
 _NOT_OPTIONS = frozenset({"level", "seed", "estimand", "overlap_rule"})
 _MOST = {"folds": 50, "repeats": 50, "draws": 20_000, "leads": 10_000, "lags": 10_000, "anticipation": 10_000}
@@ -76,7 +74,7 @@ def _analyze(
 ) -> dict[str, object]:
     request = DataIn.model_validate(content)
     method = str(call["method"])
-    prepared = prepare(request, database, method not in CROSS_SECTION)
+    prepared = prepare(request, database, method)
     effect = _estimated(method, prepared.panel, request, call)
     found = quality.with_overlap(prepared.quality, effect)
     return {
@@ -102,7 +100,7 @@ def _counterfactual(
         return from_published(request, method, database)
     if method is None:
         method = "did" if request.records or request.period or request.table else "doubly_robust"
-    prepared = prepare(request, database, method not in CROSS_SECTION)
+    prepared = prepare(request, database, method)
     effect = _estimated(method, prepared.panel, request, call, "att")
     return from_effect(request, effect.level, effect, *_treated(prepared))
 

@@ -31,13 +31,13 @@ class Prepared:
     notes: tuple[str, ...] = ()
 
 
-def prepare(request: DataIn, database: PublicDatabase, is_panel_method: bool) -> Prepared:
+def prepare(request: DataIn, database: PublicDatabase, method: str) -> Prepared:
     """Panel of what a request names.
 
     Parameters
     ----------
-    is_panel_method : bool
-        Whether the method follows units over periods.
+    method : str
+        Estimator; it decides what records mean where nothing is named.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def prepare(request: DataIn, database: PublicDatabase, is_panel_method: bool) ->
             "body", f"one of records, rows and table is needed; found {' and '.join(given) or 'none'}"
         )
     if request.records is not None:
-        built = from_records(request.records, request, is_panel_method)
+        built = from_records(request.records, request, method)
         return Prepared(_panel(built.frame, built.roles), quality.of_sent(built.parts), built.notes)
     if request.table is not None:
         read = from_table(request, database)

@@ -11,10 +11,14 @@ import pandas as pd
 from liftos_pipeline.api import quality
 from liftos_pipeline.api.models import DataIn, Record
 from liftos_pipeline.api.problems import wrong_field
+from liftos_pipeline.causal import ESTIMATORS
 from liftos_pipeline.errors import LiftosError
 
 UNIT, PERIOD, TREATMENT = "experiment_id", "timestamp", "treatment_assignment"
 _OWN = (UNIT, PERIOD, TREATMENT)
+_SPEND = "spend"
+PANEL_METHODS = frozenset(ESTIMATORS) - {"difference_in_means", "ipw", "doubly_robust", "iv"}
+"""Methods that follow units over periods; the others can do without."""
 _OUTCOMES = (
     *("orders", "conversions", "conversions_reported"),
     *("revenue", "order_revenue", "revenue_reported"),
@@ -33,12 +37,12 @@ class Built:
     notes: tuple[str, ...]
 
 
-def from_records(records: Sequence[Record], request: DataIn, is_panel_method: bool) -> Built:
+def from_records(records: Sequence[Record], request: DataIn, method: str) -> Built:
     """One row per record in which all that is needed is known.
 
     Unless named otherwise: the unit is the experiment (with its platform, and with the unit in its confounders' context,
     where that tells records of one time apart), treated from ``assignment_timestamp`` on; covariates are the confounders
-    that every record has.
+    that every record has; for ``iv`` the assignment is the instrument of what is spent.
     """
     if not records:
         raise LiftosError("records", "none", "Send records of treated and untreated units.")
@@ -48,32 +52,42 @@ def from_records(records: Sequence[Record], request: DataIn, is_panel_method: bo
         )
     values = [_values(record) for record in records]
     outcome = request.outcome or _outcome(records)
-    covariates = _covariates(records, outcome, request)
-    named = [*covariates, *request.instruments, *([request.treatment] if request.treatment else ())]
+    is_instrument = method == "iv" and not request.instruments
+    treatment = request.treatment or (
+        _SPEND if is_instrument and outcome != _SPEND and _SPEND in values[0] else None
+    )
+    covariates = _covariates(records, request, {outcome, treatment, *request.instruments, *_OWN})
+    named = list(dict.fromkeys([*covariates, *request.instruments, *([treatment] if treatment else ())]))
     _refuse_unknown([outcome, *named], values)
     columns: dict[str, list] = {name: [found.get(name) for found in values] for name in (outcome, *named)}
     frame = pd.DataFrame(columns, dtype=float)
     frame[PERIOD] = pd.to_datetime([record["timestamp"] for record in records])
-    if request.treatment is None:
-        frame[TREATMENT] = [_is_treated(record) for record in records]
-    notes = _units(frame, records, is_panel_method)
+    frame[TREATMENT] = [_is_treated(record) for record in records]
+    notes = _units(frame, records, method in PANEL_METHODS)
+    if is_instrument and treatment is not None:
+        notes.append(f"the assignment is the instrument of {treatment}")
     cells = list(dict.fromkeys([outcome, *named]))
     parts = _parts(frame, cells, records)
     known = frame[cells].notna().all(axis=1)
     if not known.all():
         notes.append(f"{int((~known).sum())} of {len(frame)} records lack {', '.join(cells)} and are left out")
         frame = frame[known].reset_index(drop=True)
-    has_periods = is_panel_method or len(frame) > frame[UNIT].nunique()
-    repeated = bool(frame.duplicated([UNIT, PERIOD]).any())
     roles = {
         "outcome": outcome,
-        "treatment": request.treatment or TREATMENT,
+        "treatment": treatment or TREATMENT,
         "unit": UNIT,
-        "period": PERIOD if has_periods and not (repeated and not is_panel_method) else None,
+        "period": PERIOD if _has_periods(frame, method) else None,
         "covariates": covariates,
-        "instruments": list(request.instruments),
+        "instruments": [TREATMENT] if is_instrument and treatment is not None else list(request.instruments),
     }
     return Built(frame, roles, parts, tuple(notes))
+
+
+def _has_periods(frame: pd.DataFrame, method: str) -> bool:
+    """Whether time matters: not where each unit has one row, nor where a method can do without and times repeat."""
+    if method in PANEL_METHODS:
+        return True
+    return len(frame) > frame[UNIT].nunique() and not frame.duplicated([UNIT, PERIOD]).any()
 
 
 def _values(record: Record) -> dict[str, float | None]:
@@ -99,10 +113,9 @@ def _outcome(records: Sequence[Record]) -> str:
     )
 
 
-def _covariates(records: Sequence[Record], outcome: str, request: DataIn) -> list[str]:
+def _covariates(records: Sequence[Record], request: DataIn, taken: set[str | None]) -> list[str]:
     if request.covariates is not None:
         return list(request.covariates)
-    taken = {outcome, request.treatment, *request.instruments, *_OWN}
     shared: dict[str, None] | None = None
     for record in records:
         names = {confounder["name"] for confounder in record.get("confounders") or ()}
