@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from statistics import fmean
 
 import pandas as pd
@@ -79,12 +80,14 @@ def of_published(database: PublicDatabase, platforms: tuple[str, ...]) -> DataQu
     return DataQuality(min(known.values()), known)
 
 
-def scores(database: PublicDatabase, platforms: tuple[str, ...] = ()) -> list[dict[str, object]] | str:
-    """Rows of the newest as-of day, or the reason why there are none."""
+def scores(
+    database: PublicDatabase, platforms: tuple[str, ...] = (), as_of: date | None = None
+) -> list[dict[str, object]] | str:
+    """Rows of an as-of day, the newest if none is named, or the reason why there are none."""
     try:
         if not database.columns(SCORES):
             return "the home has no scores"
-        day = database.newest(SCORES)
+        day = as_of or database.newest(SCORES)
         found = database.rows(
             f"SELECT * FROM {{home}}.{SCORES} WHERE as_of = $day AND (len($platforms) = 0 OR platform IN $platforms) "
             "ORDER BY platform, part",
@@ -92,4 +95,4 @@ def scores(database: PublicDatabase, platforms: tuple[str, ...] = ()) -> list[di
         )
     except LiftosError as error:
         return error.found
-    return found or "no scores of these platforms"
+    return found or "no scores of that day and these platforms"

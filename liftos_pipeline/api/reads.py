@@ -99,7 +99,7 @@ def runs_of(database: PublicDatabase, page: Page) -> dict[str, object]:
 
 def quality_of(database: PublicDatabase, page: Page) -> dict[str, object]:
     """Gates, and the scores of every platform."""
-    found = quality.scores(database)
+    found = quality.scores(database, as_of=page.as_of)
     is_there = not isinstance(found, str)
     return {
         **rows_of(database, page),

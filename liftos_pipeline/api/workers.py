@@ -8,6 +8,7 @@ import sys
 import time
 import weakref
 from collections.abc import Mapping
+from contextlib import suppress
 from queue import Empty, LifoQueue
 from threading import Event, Lock, Thread, Timer
 
@@ -42,7 +43,7 @@ class Workers:
     def warm(self) -> None:
         """Start all processes in the background."""
         for worker in self._all:
-            Thread(target=worker.start, daemon=True).start()
+            Thread(target=worker.try_to_start, daemon=True).start()
 
     def ask(self, call: Mapping[str, object], body: bytes, seconds: float) -> tuple[int, bytes]:
         """Status and content of the answer.
@@ -76,6 +77,11 @@ class _Worker:
         """The process, once it answers."""
         with self._lock:
             return self._started()
+
+    def try_to_start(self) -> None:
+        """Ahead of the first request; one that cannot be started is told then."""
+        with suppress(WorkerEnded):
+            self.start()
 
     def _started(self) -> subprocess.Popen[bytes]:
         process = self._process
@@ -128,14 +134,8 @@ class _Worker:
             process.wait()
             for pipe in (process.stdin, process.stdout):
                 if pipe is not None:
-                    _close(pipe)
-
-
-def _close(pipe: object) -> None:
-    try:
-        pipe.close()  # type: ignore[attr-defined]
-    except OSError:
-        return
+                    with suppress(OSError):
+                        pipe.close()
 
 
 def _end(workers: list[_Worker]) -> None:

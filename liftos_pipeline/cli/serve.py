@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import sys
 from typing import Annotated
@@ -49,7 +50,15 @@ def serve(
         err.print(
             f"liftos: http://{shown}:{listening.getsockname()[1]}", highlight=False, soft_wrap=True, markup=False
         )
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(
+                number, _nothing
+            )  # the server ends in order on both, and raises them once more when it has
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def _nothing(*_: object) -> None:
+    """Interrupted is how it ends: exit code 0."""
 
 
 def _bound(host: str, port: int) -> socket.socket:

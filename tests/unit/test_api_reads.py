@@ -124,6 +124,8 @@ def test_scores_are_read_where_the_home_has_them(tmp_path: Path) -> None:
     client = service.client(tmp_path)
     scores = client.get("/api/v1/quality").json()["scores"]
     assert [(row["part"], row["score"]) for row in scores] == [("maturity", 0.7), ("overall", 0.8)]
+    older = client.get("/api/v1/quality", params={"as_of": str(OLD_DAY)}).json()["scores"]
+    assert [(row["part"], row["score"]) for row in older] == [("overall", 0.1)]
     call = {"method": "doubly_robust", "level": 0.95, "seed": 0, "database": str(tmp_path / "liftos.duckdb")}
     status, found = answer("analyze", b'{"table": "causal.causal_marketing_data"}', call)
     assert (status, found["data_quality_score"], found["data_quality"]["parts"]) == (200, 0.8, {"meta": 0.8})

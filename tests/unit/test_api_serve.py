@@ -132,6 +132,15 @@ def test_workers_end_with_a_service_that_is_killed(server: Server) -> None:
     assert not any(map(_is_alive, workers))
 
 
+def test_interrupted_it_ends_in_order(tmp_path: Path) -> None:
+    """Also while its workers are starting."""
+    found = start(tmp_path)
+    assert httpx.get(f"{found.url}/health").status_code == 200
+    found.process.send_signal(signal.SIGINT)
+    assert found.process.wait(20) == 0
+    assert len(found.lines) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
