@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from liftos_pipeline.api.counterfactuals import _reason
 from liftos_pipeline.api.models import CounterfactualOut
 from liftos_pipeline.causal import Panel, estimate
 from tests import service
@@ -86,6 +87,17 @@ def test_a_published_effect_that_is_refused_is_not_told() -> None:
     assert found["reason"] == "overlap is poor"
     assert found["counterfactual_outcome"] is found["treatment_effect"] is None
     CounterfactualOut.model_validate(found)
+
+
+def test_a_published_effect_whose_direction_alone_may_be_told_is_not_told() -> None:
+    row = {"refused": None, "estimate": 2.0}
+    verdict = {"verdict": "direction_only", "reasons": "units interfere"}
+    assert _reason(row, {"refused": None}, verdict, 280.0) == "direction_only: units interfere"
+    assert _reason(row, {"refused": None}, {"verdict": "widen", "reasons": "size"}, 280.0) is None
+    assert _reason(row, {"refused": None}, {}, 280.0) is None
+    assert _reason(row, {}, {}, None) == "no treated unit-days are published for it"
+    undefined = {"refused": None, "estimate": None, "undefined": "estimate: no units"}
+    assert _reason(undefined, {"refused": None}, {}, 280.0) == "estimate: no units"
 
 
 WRONG = [

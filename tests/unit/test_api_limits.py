@@ -90,7 +90,8 @@ def ask_raw(tmp_path: Path, chunks: Iterator[bytes], headers: list[tuple[bytes, 
     async def receive() -> dict:
         nonlocal n_read
         n_read += 1
-        return {"type": "http.request", "body": next(chunks), "more_body": True}
+        chunk = next(chunks, b"")
+        return {"type": "http.request", "body": chunk, "more_body": bool(chunk)}
 
     async def send(message: dict) -> None:
         sent.append(message)
@@ -110,8 +111,9 @@ def test_a_large_body_is_refused_before_it_is_read(tmp_path: Path) -> None:
 
 
 def test_a_body_that_grows_too_large_is_refused_where_it_does(tmp_path: Path) -> None:
-    endless = iter(lambda: b"[" * 1000, None)
-    sent, n_read = ask_raw(tmp_path, endless, [(b"content-length", b"5"), (b"transfer-encoding", b"chunked")])
+    sent, n_read = ask_raw(
+        tmp_path, iter([b"[" * 1000] * 50), [(b"content-length", b"5"), (b"transfer-encoding", b"chunked")]
+    )
     assert (sent[0]["status"], n_read) == (413, 11)
 
 
@@ -166,15 +168,16 @@ def test_an_error_in_a_worker_tells_its_kind_and_place_to_the_log_alone() -> Non
     assert status == 500
     assert orjson.loads(content).keys() == {"error", "at"}
     assert orjson.loads(content)["error"] == "KeyError"
+    call = {"task": "analyze", "database": "x", "method": "doubly_robust", "level": 0.9, "seed": 0}
     process = workers._all[0].start()
-    process.kill()
-    process.wait()
-    assert (
-        workers.ask({"task": "analyze", "database": "x", "method": "did", "level": 0.9, "seed": 0}, b"[]", 60)[0]
-        == 422
-    )
-    workers.close()
+    begun = time.monotonic()
+    with pytest.raises(Problem) as late:
+        workers.ask(call, orjson.dumps(SLOW), 0.3)
+    assert late.value.status == 504
+    assert time.monotonic() - begun < 5
     assert process.poll() is not None
+    assert workers.ask(call, b"[]", 60)[0] == 422
+    workers.close()
 
 
 def test_a_worker_that_ends_in_the_middle_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
