@@ -58,7 +58,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def test_it_reads_and_analyses(server: Server) -> None:
-    assert httpx.get(f"{server.url}/ready").json()["as_of"] == str(service.DAY)
+    assert httpx.get(f"{server.url}/ready", timeout=30).json()["as_of"] == str(service.DAY)
     assert httpx.get(f"{server.url}/api/v1/effects").json()["total"] == 2
     body = {"rows": FRAME.to_dict("records"), "outcome": "y", "treatment": "d", "unit": "unit", "period": "t"}
     answer = httpx.post(f"{server.url}/api/v1/causal/analyze?method=did", json=body, timeout=60)
@@ -135,7 +135,7 @@ def test_workers_end_with_a_service_that_is_killed(server: Server) -> None:
 def test_interrupted_it_ends_in_order(tmp_path: Path) -> None:
     """Also while its workers are starting."""
     found = start(tmp_path)
-    assert httpx.get(f"{found.url}/health").status_code == 200
+    assert httpx.get(f"{found.url}/health", timeout=30).status_code == 200
     found.process.send_signal(signal.SIGINT)
     assert found.process.wait(20) == 0
     assert len(found.lines) == 1
