@@ -9,7 +9,7 @@ DBT_FILES := $(shell find dbt_models -name target -prune -o -name logs -prune -o
 # Bytecode is kept in .venv and beside our files, whatever the shell says: every process starts seconds sooner.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test check dev bench faults test-scale clean
+.PHONY: setup demo test check dev bench faults fuzz test-scale clean
 
 setup: $(STAMP) $(MANIFEST)
 
@@ -51,6 +51,9 @@ bench: setup
 
 faults: setup
 	@$(BIN)/pytest -m faults
+
+fuzz: setup
+	@$(BIN)/python -m tests.service_fuzz 10000
 
 test-scale: setup
 	@$(BIN)/pytest -m scale

@@ -42,6 +42,10 @@ class WarehouseError(LiftosError):
     exit_code = 3
 
 
+class NotPublished(WarehouseError):
+    """The home has no public database, or not yet what was asked of it."""
+
+
 class WindowRefused(WarehouseError):
     """What a platform sent contradicts itself, or lost most of what stood. The old data stands."""
 

@@ -124,6 +124,11 @@ class Settings(BaseSettings):
     liftos_precedence_level: float = Field(0.01, gt=0, lt=1)
     liftos_pre_fit_max_ratio: float = Field(2.0, gt=0)
 
+    liftos_api_keys: SecretStr | None = None
+    liftos_api_max_body_mb: float = Field(32.0, gt=0)
+    liftos_api_time_limit_s: float = Field(30.0, gt=0)
+    liftos_api_max_analyses: int = Field(8, ge=1, le=1000)
+
     liftos_meta_base_url: str = "https://graph.facebook.com"
     liftos_google_ads_base_url: str = "https://googleads.googleapis.com"
     liftos_google_oauth_base_url: str = "https://oauth2.googleapis.com"
@@ -225,6 +230,23 @@ class Settings(BaseSettings):
         """
         told = {"meta": self.liftos_lift_meta, "google_ads": self.liftos_lift_google_ads}
         return {platform: _lift(platform, text) for platform, text in told.items() if text and text.strip()}
+
+    def api_keys(self) -> tuple[str, ...]:
+        """Keys that the service accepts; empty where none are set, and it serves this machine alone.
+
+        Raises
+        ------
+        LiftosError
+            Set, and without a key.
+        """
+        if self.liftos_api_keys is None:
+            return ()
+        keys = tuple(key.strip() for key in self.liftos_api_keys.get_secret_value().split(",") if key.strip())
+        if not keys:
+            raise LiftosError(
+                "keys, comma-separated, in LIFTOS_API_KEYS", "none", "Set a key, or unset the setting."
+            )
+        return keys
 
     def behind_results(self) -> dict[str, object]:
         """The settings that results depend on."""

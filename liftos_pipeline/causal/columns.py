@@ -141,6 +141,7 @@ def _normalised(column: pd.Series, name: str, role: str) -> NDArray[Any]:
     if isinstance(column.dtype, pd.CategoricalDtype):
         kind = pd.api.types.infer_dtype(column.astype(object), skipna=False)
     if kind in ("integer", "boolean"):
+        _refuse_long(column, name, role)
         return np.asarray(column, dtype=np.int64)
     if kind in ("datetime64", "datetime", "date"):
         instants = column if pd.api.types.is_datetime64_any_dtype(column.dtype) else pd.to_datetime(column)
@@ -161,6 +162,16 @@ def _normalised(column: pd.Series, name: str, role: str) -> NDArray[Any]:
         f"{name} holds {kind} values",
         f"Convert {name} to one key type.",
     )
+
+
+def _refuse_long(column: pd.Series, name: str, role: str) -> None:
+    """Whole numbers of more than 64 bits: two of them could become one key."""
+    if column.dtype == object or str(column.dtype).lower() == "uint64":
+        largest = max(abs(int(column.max())), abs(int(column.min())))
+        if largest >= 2**63:
+            raise LiftosError(
+                f"whole numbers below 2^63 as {role}", f"{largest} in {name}", f"Write {name} as text."
+            )
 
 
 def shown(values: NDArray[Any]) -> str:

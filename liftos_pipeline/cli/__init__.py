@@ -14,6 +14,7 @@ from liftos_pipeline.cli.home import demo, dev, run
 from liftos_pipeline.cli.library import detect, estimate
 from liftos_pipeline.cli.reparse import reparse
 from liftos_pipeline.cli.report import report
+from liftos_pipeline.cli.serve import serve
 from liftos_pipeline.cli.simulate import simulate
 from liftos_pipeline.cli.validate import validate
 
@@ -38,6 +39,7 @@ for command in (
     detect,
     power,
     validate,
+    serve,
     benchmark,
 ):
     app.command()(command)

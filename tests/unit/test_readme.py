@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from liftos_pipeline.api.app import create_app
 from liftos_pipeline.causal import DETECTORS, ESTIMATORS
 from liftos_pipeline.cli import app
 from liftos_pipeline.platforms.faults import fault_table
@@ -50,6 +51,15 @@ def test_faults() -> None:
 def test_commands() -> None:
     commands = {command.callback.__name__ for command in app.registered_commands}
     assert set(re.findall(r"^\| `liftos (\w+)`", README, re.MULTILINE)) == commands
+
+
+def test_requests_of_the_service(tmp_path: Path) -> None:
+    routes = {
+        f"{method.upper()} {path}"
+        for path, operations in create_app(Settings(liftos_home=tmp_path)).openapi()["paths"].items()
+        for method in operations
+    }
+    assert first_column("request") == routes
 
 
 def test_settings_are_real_and_credentials_are_all_named() -> None:
