@@ -69,6 +69,7 @@ def _bound(host: str, port: int) -> socket.socket:
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((host, port))
+        found.listen(2048)  # who reads the address and calls at once waits for the server and is not turned away
     except OSError as error:
         found.close()
         raise LiftosError(
