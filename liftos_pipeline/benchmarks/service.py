@@ -103,6 +103,8 @@ async def _reads(url: str, seconds: float, what: str) -> ServiceTimes:
     async def read(due: float, query: str) -> None:
         nonlocal errors
         connection = await idle.get()
+        if connection.is_closed:  # by the server, after its seconds without a request
+            connection = await _Connection.to(url)
         errors += not await connection.get(f"/api/v1/{query}")
         taken.append(1e3 * (time.perf_counter() - due))
         idle.put_nowait(connection)
@@ -137,6 +139,10 @@ class _Connection:
         length = re.search(rb"content-length: (\d+)", head)
         await self._reader.readexactly(int(length.group(1)) if length else 0)
         return head.startswith(b"HTTP/1.1 200")
+
+    @property
+    def is_closed(self) -> bool:
+        return self._reader.at_eof()
 
     def close(self) -> None:
         self._writer.close()

@@ -45,7 +45,9 @@ def serve(
         _log_to_stderr()
         application = create_app(settings)
         listening = _bound(host, port)
-        config = uvicorn.Config(application, access_log=False, log_level="warning", server_header=False)
+        config = uvicorn.Config(
+            application, access_log=False, log_level="warning", server_header=False, timeout_keep_alive=30
+        )
         shown = f"[{host}]" if ":" in host else host
         err.print(
             f"liftos: http://{shown}:{listening.getsockname()[1]}", highlight=False, soft_wrap=True, markup=False
@@ -67,6 +69,7 @@ def _bound(host: str, port: int) -> socket.socket:
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((host, port))
+        found.listen(2048)  # who reads the address and calls at once waits for the server and is not turned away
     except OSError as error:
         found.close()
         raise LiftosError(

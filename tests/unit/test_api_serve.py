@@ -135,9 +135,12 @@ def test_workers_end_with_a_service_that_is_killed(server: Server) -> None:
 def test_interrupted_it_ends_in_order(tmp_path: Path) -> None:
     """Also while its workers are starting."""
     found = start(tmp_path)
-    assert httpx.get(f"{found.url}/health", timeout=30).status_code == 200
-    found.process.send_signal(signal.SIGINT)
-    assert found.process.wait(20) == 0
+    try:
+        assert httpx.get(f"{found.url}/health", timeout=30).status_code == 200
+        found.process.send_signal(signal.SIGINT)
+        assert found.process.wait(20) == 0
+    finally:
+        found.process.kill()
     assert len(found.lines) == 1
 
 

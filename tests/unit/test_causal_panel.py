@@ -147,3 +147,12 @@ def test_repeated_units_without_period_are_ordered_by_value():
     left, right = build(frame, period=None), build(shuffled, period=None)
     np.testing.assert_array_equal(left.y, right.y)
     np.testing.assert_array_equal(left.X, right.X)
+
+
+@pytest.mark.parametrize("dtype", ["uint64", "object"])
+def test_keys_of_more_than_64_bits_are_refused(dtype: str):
+    """Wrapped around, two of them could be one unit."""
+    units = pd.Series([2**63, 2**63 + 1, 1, 2, 3, 4], dtype=dtype)
+    with pytest.raises(LiftosError, match=r"whole numbers below 2\^63"):
+        build(table().drop(columns="day").assign(unit=units), period=None)
+    assert build(table().drop(columns="day").assign(unit=units // 4), period=None).n_rows == 6
