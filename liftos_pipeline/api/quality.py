@@ -11,9 +11,10 @@ import pandas as pd
 
 from liftos_pipeline.causal import EffectEstimate
 from liftos_pipeline.errors import LiftosError
+from liftos_pipeline.schema import results
 from liftos_pipeline.warehouse.public import PublicDatabase
 
-SCORES = "quality.scores"
+SCORES = results.SCORES.full_name
 _OVERALL = "overall"
 _OVERLAP = "share_inside"
 
