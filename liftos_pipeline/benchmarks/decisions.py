@@ -18,22 +18,13 @@ from liftos_pipeline.benchmarks.decision_worlds import Judged, judged_world
 from liftos_pipeline.benchmarks.operating_points import Cell
 
 DETECTOR = "decisions"
-SEED = 71_000
 CLEAN = ("staggered_rollout", "null_effect", "confounded_budget", "mixed_assignment")
-DRAWS_PER_WORLD = 35
-"""A world holds about so many intervals of a method; 5,000 draws take about 140 worlds."""
 N_REPLAYS = 100
 WORKERS = 2
 LOW, HIGH = 0.935, 0.965
 _TOO_FEW = ("effective_sample_size", "overlap")
 """Gates that ask for more controls than a world of strong selection has: what they refuse is no false alarm."""
 _COUNTS = ("conversions_reported", "orders")
-
-
-def cells(draws: int) -> Iterator[Cell]:
-    """Cells of as many clean worlds as hold so many intervals of a method."""
-    n_worlds = max(len(CLEAN), draws // DRAWS_PER_WORLD)
-    yield from cells_of(list(played([(CLEAN[k % len(CLEAN)], SEED + k) for k in range(n_worlds)])))
 
 
 def cells_of(worlds: list[Judged]) -> Iterator[Cell]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from liftos_pipeline.benchmarks import (
-    decisions,
     detect_assignments,
     detect_budget,
     detect_fatigue,
@@ -28,5 +27,4 @@ SCENARIOS: dict[str, Scenarios] = {
     "temporal_precedence": detect_precedence.cells,
     detect_treatments.DETECTOR: detect_treatments.cells,
     detect_assignments.DETECTOR: detect_assignments.cells,
-    decisions.DETECTOR: decisions.cells,
 }

@@ -202,7 +202,7 @@ def test_causal_ready_rows_are_read_as_the_pipeline_reads_them() -> None:
     assert found["results"]["n_rows"] == 60
     assert found["results"]["estimate"] == pytest.approx(2.0, abs=4 * found["results"]["std_error"])
     assert found["data_quality_score"] is None
-    assert found["data_quality"]["reason"] == "the home has no scores"
+    assert found["data_quality"]["reason"] == "no scores of that day and these platforms"
 
 
 def test_panel_rows_are_treated_from_their_units_first_change_on() -> None:

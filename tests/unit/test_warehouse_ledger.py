@@ -29,7 +29,7 @@ def pulled(warehouse: Warehouse, *clocks: datetime) -> None:
     with warehouse.write() as connection:
         for clock in clocks:
             connection.execute(
-                "INSERT INTO ops.load_receipt VALUES ('meta', 'insights_daily', '1', ?, ?, 1, 0, 0, 0, 'r', 'live', ?)",
+                "INSERT INTO ops.load_receipt VALUES ('meta', 'insights_daily', '1', ?, ?, 1, 0, 0, 0, 0, 'r', 'live', ?)",
                 [DAY, clock, clock],
             )
 
