@@ -58,7 +58,10 @@ def _stacked(worlds: list[Judged], name: str) -> pd.DataFrame:
 
 
 def ratio(name: str, sense: str, asked: float, rows: pd.DataFrame, above: str, below: str | None = None) -> Cell:
-    """Mean of a column, or ratio of two sums; linearised standard error over worlds."""
+    """Share of rows that a column marks, or ratio of two sums; linearised standard error over worlds.
+
+    That of a share is never below the one of as many independent worlds: a few worlds without a hit show little.
+    """
     if len(rows) == 0:
         return Cell(DETECTOR, name, sense, asked, 0, math.nan, math.nan)  # type: ignore[arg-type]
     top = rows[above].to_numpy(dtype=float)
@@ -67,6 +70,9 @@ def ratio(name: str, sense: str, asked: float, rows: pd.DataFrame, above: str, b
     sums = pd.Series(top - value * bottom).groupby(rows["world"].to_numpy()).sum().to_numpy()
     n = len(sums)
     error = math.sqrt(n / max(n - 1, 1) * float(sums @ sums)) / abs(float(bottom.sum()))
+    if below is None:
+        off_zero = (value * n + 0.5) / (n + 1.0)
+        error = max(error, math.sqrt(off_zero * (1.0 - off_zero) / n))
     return Cell(DETECTOR, name, sense, asked, len(rows), value, error)  # type: ignore[arg-type]
 
 

@@ -86,6 +86,8 @@ def test_the_error_of_a_mean_is_that_of_worlds() -> None:
     cell = ratio("held", "at least", 0.9, rows, "held")
     assert (cell.rate, cell.draws) == (0.5, 4)
     assert cell.std_error == pytest.approx(math.sqrt(2 / 1 * (1.0**2 + 1.0**2)) / 4)
+    none_hit = ratio("held", "at most", 0.05, rows.assign(held=0.0), "held")
+    assert none_hit.rate == 0.0 and none_hit.std_error == pytest.approx(math.sqrt(1 / 6 * 5 / 6 / 2))
     assert math.isnan(ratio("none", "at least", 0.9, rows.iloc[:0], "held").rate)
 
 
