@@ -122,7 +122,9 @@ class RequestLog:
 
         try:
             await self._app(scope, receive, noted)
-        except Exception as error:
+        except (
+            Exception
+        ) as error:  # the outermost layer: whatever is left is logged by kind and place, and answered by 500
             facts |= cause(error)
             if facts["status"]:
                 raise

@@ -114,7 +114,6 @@ def test_wrong_calls_are_refused(arguments: list[str], message: str, tmp_path: P
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed: apt-get install chromium")
 def test_a_browser_shows_the_page_on_a_telephone_without_a_complaint(page: Path, tmp_path: Path) -> None:
-    assert BROWSER is not None
     outer = tmp_path / "outer.html"
     outer.write_text(_FRAME.format(page=page.as_uri(), width=NARROW_PX))
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--allow-file-access-from-files"]
@@ -125,7 +124,7 @@ def test_a_browser_shows_the_page_on_a_telephone_without_a_complaint(page: Path,
         f"--user-data-dir={tmp_path / 'profile'}",
     ]
     done = subprocess.run(
-        [BROWSER, *flags, *logged, "--dump-dom", outer.as_uri()],
+        [str(BROWSER), *flags, *logged, "--dump-dom", outer.as_uri()],
         capture_output=True,
         text=True,
         timeout=120,

@@ -39,11 +39,10 @@ def start(home: Path) -> Server:
     process = subprocess.Popen(
         [str(LIFTOS), "serve", "--port", "0"], env=environment(home), stderr=subprocess.PIPE, text=True
     )
-    assert process.stderr is not None
-    url = re.search(r"http://\S+", process.stderr.readline())
-    assert url is not None
-    server = Server(process, url.group())
-    Thread(target=lambda: server.lines.extend(process.stderr), daemon=True).start()
+    told = process.stderr
+    (url,) = re.findall(r"http://\S+", told.readline())
+    server = Server(process, url)
+    Thread(target=lambda: server.lines.extend(told), daemon=True).start()
     return server
 
 
