@@ -11,8 +11,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from liftos_pipeline.errors import LiftosError
 
@@ -44,6 +44,8 @@ BEHIND_RESULTS = (
     "liftos_break_even_roas",
     "liftos_lift_meta",
     "liftos_lift_google_ads",
+    "liftos_cutoffs",
+    "liftos_instruments",
     "liftos_density_max_empty_days",
     "liftos_density_max_holes",
     "liftos_tracking_max_shift",
@@ -60,6 +62,40 @@ BEHIND_RESULTS = (
     "liftos_pre_fit_max_ratio",
 )
 """Settings that results depend on beside the data. They are kept with every run."""
+
+
+class _Rule(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    platform: Literal["meta", "google_ads", "klaviyo"]
+    treatment_type: Literal["budget_change", "targeting_change", "creative_change"]
+    on: date
+
+    @field_validator("platform", mode="before")
+    @classmethod
+    def _by_its_full_name(cls, name: object) -> object:
+        return "google_ads" if name == "google" else name
+
+
+class CutoffRule(_Rule):
+    """A rule by which units were treated on a day: those whose ``column`` was at ``cutoff`` or above.
+
+    ``column``: of the panel, its last known value before the day. ``window``: units within it are compared. ``accounts``,
+    ``units``: whom the rule was for; all of the platform if left out.
+    """
+
+    column: str
+    cutoff: float
+    window: float = Field(gt=0)
+    accounts: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+
+
+class InstrumentRule(_Rule):
+    """What moved units to be treated on a day and touches their sales in no other way, such as a lot that was not always
+    followed. ``values``: unit id to number, 1 and 0 for a lot."""
+
+    values: dict[str, float] = Field(min_length=2)
 
 
 class _HomeFile(PydanticBaseSettingsSource):
@@ -109,6 +145,8 @@ class Settings(BaseSettings):
     liftos_break_even_roas: float = Field(1.0, gt=0)
     liftos_lift_meta: str | None = None
     liftos_lift_google_ads: str | None = None
+    liftos_cutoffs: tuple[CutoffRule, ...] = ()
+    liftos_instruments: tuple[InstrumentRule, ...] = ()
     liftos_density_max_empty_days: int = Field(0, ge=0)
     liftos_density_max_holes: float = Field(0.02, ge=0, le=1)
     liftos_tracking_max_shift: float = Field(0.5, gt=0)
@@ -231,6 +269,10 @@ class Settings(BaseSettings):
         told = {"meta": self.liftos_lift_meta, "google_ads": self.liftos_lift_google_ads}
         return {platform: _lift(platform, text) for platform, text in told.items() if text and text.strip()}
 
+    def declared_rules(self) -> tuple[CutoffRule | InstrumentRule, ...]:
+        """Cutoffs, then instruments."""
+        return (*self.liftos_cutoffs, *self.liftos_instruments)
+
     def api_keys(self) -> tuple[str, ...]:
         """Keys that the service accepts; empty where none are set, and it serves this machine alone.
 
@@ -249,8 +291,15 @@ class Settings(BaseSettings):
         return keys
 
     def behind_results(self) -> dict[str, object]:
-        """The settings that results depend on."""
-        return {name: getattr(self, name) for name in BEHIND_RESULTS}
+        """The settings that results depend on, as JSON holds them."""
+        return self.model_dump(mode="json", include=set(BEHIND_RESULTS))
+
+    def with_results_of(self, kept: dict[str, object]) -> Settings:
+        """These settings with those that results of a run depended on, as ``behind_results`` told them."""
+        cutoffs = TypeAdapter(tuple[CutoffRule, ...]).validate_python(kept.get("liftos_cutoffs", ()))
+        instruments = TypeAdapter(tuple[InstrumentRule, ...]).validate_python(kept.get("liftos_instruments", ()))
+        update = {**kept, "liftos_cutoffs": cutoffs, "liftos_instruments": instruments}
+        return self.model_copy(update=update)
 
     def check_as_of(self, day: date, now: datetime) -> None:
         """Refuse a day that has not ended or lies before the home's first day."""
@@ -302,6 +351,9 @@ def load_settings() -> Settings:
     """
     try:
         return Settings()
+    except SettingsError as error:
+        name = str(error).split('"')[1].upper()
+        raise LiftosError(f"a list in JSON in {name}", "text that is none", f"Correct {name}.") from None
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"]).upper()

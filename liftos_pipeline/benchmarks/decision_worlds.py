@@ -13,7 +13,15 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 
-from liftos_pipeline.settings import Settings
+from liftos_pipeline.benchmarks.decision_tables import (
+    LEVEL,
+    curves_of,
+    cutoffs_of,
+    experiments_of,
+    panel_of,
+    treatments_of,
+)
+from liftos_pipeline.settings import CutoffRule, Settings
 from liftos_pipeline.simulator import generate, scenario_named
 from liftos_pipeline.simulator.world import World
 from liftos_pipeline.stages.analysis import ANALYSIS_KEY
@@ -23,18 +31,16 @@ from liftos_pipeline.stages.designs import treatments_of_designs
 from liftos_pipeline.stages.effects import estimate_effects
 from liftos_pipeline.stages.gates import Data, Results, gate_rows
 from liftos_pipeline.stages.grid import to_grid
+from liftos_pipeline.stages.instruments import instrumented_effects
 from liftos_pipeline.stages.landmarks import causal_rows
-from liftos_pipeline.stages.maturity import maturity_curves
 from liftos_pipeline.stages.money import LiftStudy
 from liftos_pipeline.stages.placebos import placebo_rows
 from liftos_pipeline.stages.propensity import propensity_scores
-from liftos_pipeline.stages.roles import AFTER_DAYS, MACRO, ROLES
+from liftos_pipeline.stages.roles import AFTER_DAYS, ROLES
 from liftos_pipeline.stages.verdicts import verdict_rows
 from liftos_pipeline.stages.weekly import WEEK, by_week, whole_weeks
 
 N_DAYS = 180
-_WATCHED_DAYS = 90
-LEVEL = 0.95
 BREAK_EVEN = 1.0
 STUDY_ERROR = 0.07
 """Standard error of the share that a simulated lift study finds."""
@@ -85,75 +91,6 @@ class Played:
     attribution: pd.DataFrame
 
 
-def panel_of(world: World) -> pd.DataFrame:
-    """What ``marketing_panel`` would hold of a world on its last day; orders net of refunds.
-
-    A row that a platform lacks is a day of zeros, as in the mart: its day was pulled.
-    """
-    panel = world.panel(world.start + timedelta(days=world.n_days - 1))
-    net = 1.0 - world.scenario.refund_rate
-    macro = dict.fromkeys(MACRO.values(), np.nan)
-    ranks = dict(
-        zip(world.units("meta"), 1.0 + (world.meta.quality > -0.6) + (world.meta.quality > 0.6), strict=True)
-    )
-    lost = ~panel["is_observed"].to_numpy(dtype=bool)
-    counted = ["spend", "impressions", "clicks", "conversions_reported", "revenue_reported"]
-    panel.loc[lost, counted] = 0.0
-    return panel.assign(
-        orders=panel["orders"] * net,
-        order_revenue=panel["order_revenue"] * net,
-        email_opens=panel["email_clicks"],
-        quality_ranking_level=panel["unit_id"].map(ranks),
-        is_observed=True,
-        is_boundary=False,
-        n_budget_changes=0.0,
-        vintage="captured",
-        **macro,
-    )
-
-
-def curves_of(world: World) -> pd.DataFrame:
-    """``causal.maturity_curves``, from what was shown of each account-day at each age."""
-    parts = []
-    for platform in ("meta", "google_ads"):
-        ads, ages = world.ads(platform), ROLES[platform].restated_days
-        first = max(world.n_days - _WATCHED_DAYS, 0)
-        span = slice(first, world.n_days)
-        units = np.arange(len(ads.quality))
-        for age in range(ages):
-            known = ads.reported(span, np.full(world.n_days - first, age), units)
-            table = pd.DataFrame(known.T).groupby(ads.account_ids).sum()
-            last = world.n_days - first - age
-            long = (
-                table.iloc[:, : max(last, 0)]
-                .melt(ignore_index=False, var_name="day")
-                .reset_index(names="account_id")
-            )
-            parts.append(long.assign(platform=platform, metric=ROLES[platform].count, age_days=age))
-    triangle = pd.concat(parts, ignore_index=True)
-    days = pd.Timestamp(world.start) + pd.to_timedelta(triangle["day"].astype(int), unit="D")
-    return maturity_curves(triangle.assign(date_day=days), LEVEL)
-
-
-def treatments_of(world: World) -> pd.DataFrame:
-    """The log: every treatment of the ad platforms with the way it was assigned; nothing of the kind is known of lists."""
-    found = world.treatments()
-    method = found["assignment_method"].where(found["platform"].ne("klaviyo"), "observational")
-    return found.assign(assignment_method=method, evidence="logged", standing="current")
-
-
-def experiments_of(world: World) -> pd.DataFrame:
-    """Declared experiments of campaigns: one arm with all their units."""
-    rows = []
-    for platform in ("meta", "google_ads"):
-        members = world.units(platform)[world.panel_of(platform).method == "randomized"]
-        if len(members):
-            rows.append(
-                {"platform": platform, "experiment_id": "rollout", "unit": "campaign", "unit_ids": list(members)}
-            )
-    return pd.DataFrame(rows, columns=["platform", "experiment_id", "unit", "unit_ids"])
-
-
 def play(
     world: World,
     panel: pd.DataFrame,
@@ -178,10 +115,19 @@ def play(
     )
     scores = propensity_scores(rows, world.seed)
     shown = panel if weekly else panel.iloc[:0]
+    rules = cutoffs_of(world)
     effects = estimate_effects(
-        rows, scores, treatments, certificates, shown, level=LEVEL, seed=world.seed, min_effective_controls=20.0
+        rows,
+        scores,
+        treatments,
+        certificates,
+        shown,
+        level=LEVEL,
+        seed=world.seed,
+        min_effective_controls=20.0,
+        rules=rules,
     )
-    placebos = placebo_rows(panel, treatments, LEVEL, world.seed)
+    placebos = placebo_rows(panel, treatments, LEVEL, world.seed, rules)
     results = Results(rows, scores, treatments, certificates, effects, pd.DataFrame(), curves_of(world), placebos)
     settings = Settings(liftos_look_back_days=world.n_days, liftos_seed=world.seed)
     gates = gate_rows(Data(panel, *_NOTHING), results, as_of, settings)
@@ -206,15 +152,22 @@ def judged_world(scenario: str, seed: int, with_study: bool, n_replays: int) -> 
     played = play(world, panel, rows, n_replays=n_replays, studies=studies)
     means = means_of(rows, truth)
     sales = played.effects[played.effects["label"] != "secondary"]
-    is_weekly = sales["method"].eq("staggered_did")
+    is_weekly, is_instrumented = sales["method"].eq("staggered_did"), sales["method"].eq("iv")
     sales = pd.concat(
         [
-            sales[~is_weekly].merge(means, on=ANALYSIS_KEY),
+            sales[~is_weekly & ~is_instrumented].merge(means, on=ANALYSIS_KEY),
             sales[is_weekly].merge(_weekly_means(panel, treatments, truth), on=ANALYSIS_KEY),
+            sales[is_instrumented],
         ],
         ignore_index=True,
     )
-    sales["truth"] = [row[_TRUTH[row["outcome"]]] for row in sales.to_dict("records")]
+    of_compliers = _complier_means(panel, treatments, truth, cutoffs_of(world))
+    sales["truth"] = [
+        of_compliers[tuple(row[name] for name in (*ANALYSIS_KEY, "outcome"))]
+        if row["method"] == "iv"
+        else row[_TRUTH[row["outcome"]]]
+        for row in sales.to_dict("records")
+    ]
     verdict = played.verdicts[[*ANALYSIS_KEY, "outcome", "method", "verdict", "tier"]]
     return Judged(
         scenario,
@@ -280,6 +233,31 @@ def _weekly_means(panel: pd.DataFrame, treatments: pd.DataFrame, truth: pd.DataF
             mean = inside.groupby("event")[[*_TRUTH.values(), "spend"]].mean().mean()
             parts.append({"platform": platform, "treatment_type": kind, "design": design, **mean})
     return pd.DataFrame(parts)
+
+
+def _complier_means(
+    panel: pd.DataFrame, treatments: pd.DataFrame, truth: pd.DataFrame, rules: list[CutoffRule]
+) -> dict[tuple[str, ...], float]:
+    """True effect per treated unit-day on the units that an instrument moved, by analysis and outcome.
+
+    An instrumented estimate is linear in the outcome: on the outcome less the effects of the treatment it is off by the true
+    ones, weighted as it weighs them.
+    """
+    keys = ["unit_id", "date_day"]
+    found: dict[tuple[str, ...], float] = {}
+    for kind in sorted({rule.treatment_type for rule in rules}):
+        own = truth[(truth["treatment_type"] == kind) & (truth["platform"] == "google_ads")]
+        caused = panel[keys].merge(own[[*keys, *_TRUTH.values()]].groupby(keys).sum().reset_index(), how="left")
+        without = panel.assign(
+            **{name: panel[name] - caused[effect].fillna(0.0).to_numpy() for name, effect in _TRUTH.items()}
+        )
+        mine = [rule for rule in rules if rule.treatment_type == kind]
+        both = zip(*(instrumented_effects(p, treatments, mine, LEVEL, 0) for p in (panel, without)), strict=True)
+        for seen, less in both:
+            if seen.treatment_type == kind and not isinstance(seen.found, str) and not isinstance(less.found, str):
+                key = (seen.platform, kind, seen.design, ROLES[seen.platform].outcomes[seen.outcome])
+                found[key] = seen.found.estimate - less.found.estimate
+    return found
 
 
 def _studies(truth: pd.DataFrame, seed: int) -> dict[str, LiftStudy]:

@@ -27,8 +27,8 @@ from liftos_pipeline.ingest import Home, open_home, pull_stream
 from liftos_pipeline.settings import Settings
 from liftos_pipeline.sources import SOURCES
 from liftos_pipeline.stages.confounders import PANEL_COLUMNS, find_confounders
-from liftos_pipeline.stages.experiments import PANEL_COLUMNS as TESTED_COLUMNS
 from liftos_pipeline.stages.experiments import Declared
+from liftos_pipeline.stages.instruments import PANEL_COLUMNS as TESTED_COLUMNS
 from liftos_pipeline.stages.treatments import identify_treatments
 
 DETECTOR = "treatments"

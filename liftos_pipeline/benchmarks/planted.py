@@ -12,16 +12,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from liftos_pipeline.benchmarks.decision_worlds import (
-    N_DAYS,
-    Played,
-    experiments_of,
-    means_of,
-    panel_of,
-    play,
-    treatments_of,
-    truth_of,
-)
+from liftos_pipeline.benchmarks.decision_tables import experiments_of, panel_of, treatments_of
+from liftos_pipeline.benchmarks.decision_worlds import N_DAYS, Played, means_of, play, truth_of
 from liftos_pipeline.simulator import generate, scenario_named
 from liftos_pipeline.simulator.scenario import Scenario
 from liftos_pipeline.simulator.world import World

@@ -20,11 +20,12 @@ from liftos_pipeline.settings import Settings
 from liftos_pipeline.stages.attribution import attribute
 from liftos_pipeline.stages.certificates import certificate_calls
 from liftos_pipeline.stages.designs import DESIGNS, LANDMARKED
-from liftos_pipeline.stages.effects import estimate_effects
+from liftos_pipeline.stages.effects import PANEL_COLUMNS, estimate_effects
+from liftos_pipeline.stages.experiments import rules_of
 from liftos_pipeline.stages.money import LiftStudy
 from liftos_pipeline.stages.paths import effect_paths
 from liftos_pipeline.stages.verdicts import verdict_rows
-from liftos_pipeline.stages.weekly import PANEL_COLUMNS
+from liftos_pipeline.stages.weekly import PANEL_COLUMNS as WEEKLY_COLUMNS
 
 
 def _primary(rows: pd.DataFrame, column: str) -> dict[str, float]:
@@ -68,12 +69,21 @@ _LICENSED_BY = (CAUSAL_MARKETING_DATA, PROPENSITY_SCORES, TREATMENTS, CERTIFICAT
 effect_estimates = stage_asset(
     EFFECT_ESTIMATES,
     "effects",
-    [*([table.schema, table.name] for table in _LICENSED_BY), ["mart", "marketing_panel"]],
-    lambda inputs: [*(inputs.result(table) for table in _LICENSED_BY), inputs.panel(PANEL_COLUMNS)],
-    lambda frames, settings, _as_of: [
+    [
+        *([table.schema, table.name] for table in _LICENSED_BY),
+        ["mart", "marketing_panel"],
+        ["mart", "experiments_as_of"],
+    ],
+    lambda inputs: [
+        *(inputs.result(table) for table in _LICENSED_BY),
+        inputs.panel(PANEL_COLUMNS),
+        inputs.experiments(),
+    ],
+    lambda frames, settings, as_of: [
         partial(
             estimate_effects,
-            *frames,
+            *frames[:-1],
+            rules=rules_of(settings, frames[-1], as_of),
             level=settings.liftos_confidence_level,
             seed=settings.liftos_seed,
             min_effective_controls=settings.liftos_overlap_min_effective_controls,
@@ -90,7 +100,7 @@ paths = stage_asset(
     EFFECT_PATHS,
     "effects",
     [["mart", "marketing_panel"], ["causal", "treatments"]],
-    lambda inputs: [inputs.panel(PANEL_COLUMNS), inputs.result(TREATMENTS)],
+    lambda inputs: [inputs.panel(WEEKLY_COLUMNS), inputs.result(TREATMENTS)],
     lambda frames, settings, _as_of: [
         partial(effect_paths, *frames, level=settings.liftos_confidence_level, seed=settings.liftos_seed)
     ],

@@ -16,6 +16,7 @@ from liftos_pipeline.schema.results import (
     SCORES,
     TREATMENTS,
 )
+from liftos_pipeline.stages.experiments import rules_of
 from liftos_pipeline.stages.gates import PANEL_COLUMNS, Data, Results, gate_rows
 from liftos_pipeline.stages.landmarks import PANEL_COLUMNS as ROW_COLUMNS
 from liftos_pipeline.stages.placebos import placebo_rows
@@ -25,10 +26,17 @@ from liftos_pipeline.warehouse.knowledge import Knowledge
 placebos = stage_asset(
     PLACEBOS,
     "quality",
-    [["mart", "marketing_panel"], ["causal", "treatments"]],
-    lambda inputs: [inputs.panel(ROW_COLUMNS), inputs.result(TREATMENTS)],
-    lambda frames, settings, _as_of: [
-        partial(placebo_rows, frames[0], frames[1], settings.liftos_confidence_level, settings.liftos_seed)
+    [["mart", "marketing_panel"], ["causal", "treatments"], ["mart", "experiments_as_of"]],
+    lambda inputs: [inputs.panel(ROW_COLUMNS), inputs.result(TREATMENTS), inputs.experiments()],
+    lambda frames, settings, as_of: [
+        partial(
+            placebo_rows,
+            frames[0],
+            frames[1],
+            settings.liftos_confidence_level,
+            settings.liftos_seed,
+            rules_of(settings, frames[2], as_of),
+        )
     ],
     ("platform", "treatment_type", "n_treated", "estimate", "std_error", "p_value", "reason"),
     lambda rows: {

@@ -7,20 +7,20 @@ import pandas as pd
 
 from liftos_pipeline.defs.stage import stage_asset
 from liftos_pipeline.schema.results import CONFOUNDERS, TREATMENTS
-from liftos_pipeline.stages.experiments import PANEL_COLUMNS, Declared, are_campaigns
+from liftos_pipeline.stages.experiments import Declared
+from liftos_pipeline.stages.instruments import PANEL_COLUMNS
 from liftos_pipeline.stages.treatments import identify_treatments, remember_treatments
 from liftos_pipeline.warehouse.knowledge import Knowledge
 
 
 def _read(inputs: Knowledge) -> Sequence[pd.DataFrame]:
-    """Change logs, confounders, days whose log was pulled, experiments and the panel of their units."""
-    experiments = inputs.experiments()
+    """Change logs, confounders, days whose log was pulled, experiments and the panel."""
     return [
         inputs.changes(),
         inputs.result(CONFOUNDERS),
         inputs.log_days(),
-        experiments,
-        inputs.panel(PANEL_COLUMNS) if are_campaigns(experiments) else pd.DataFrame(columns=list(PANEL_COLUMNS)),
+        inputs.experiments(),
+        inputs.panel(PANEL_COLUMNS),
     ]
 
 
@@ -43,7 +43,7 @@ treatments = stage_asset(
             frames[2],
             as_of,
             settings.liftos_look_back_days,
-            Declared(frames[3], frames[4]),
+            Declared(frames[3], frames[4], settings.declared_rules()),
         )
     ],
     ("unit_id", "treatment_type", "started_on", "dose", "evidence", "visibility", "assignment_method"),

@@ -8,15 +8,34 @@ from typing import Literal
 
 import pandas as pd
 
+from liftos_pipeline.causal.results import EffectEstimate
+from liftos_pipeline.causal.treatments.assignment import BELOW_CUTOFF, NOT_ASSIGNED
+
 EXPERIMENT, STAGGERED, LANDMARKED, SINGLE_UNIT = "experiment", "staggered", "landmarked", "single_unit"
+CUTOFF, INSTRUMENT = "cutoff", "instrument"
+INSTRUMENTED = (CUTOFF, INSTRUMENT)
+"""Designs whose assignment is the instrument."""
 Tier = Literal["T1", "T2", "T3", "T4"]
+
+
+@dataclass(frozen=True, eq=False)
+class PanelEffect:
+    """What one method that reads the panel itself said about one analysis and outcome: an effect, or why there is none."""
+
+    platform: str
+    treatment_type: str
+    design: str
+    outcome: str
+    method: str
+    found: EffectEstimate | str
 
 
 @dataclass(frozen=True)
 class Design:
     """``primary`` is the method that decisions rest on; others stand beside it, ``naive`` is labelled as such.
 
-    ``landmarked`` methods read the causal-ready rows, ``weekly`` ones the panel by weeks. ``tier``: what the evidence is
+    ``landmarked`` methods read the causal-ready rows, ``weekly`` ones the panel by weeks; ``iv`` is no choice of its
+    designs. ``tier``: what the evidence is
     worth at best.
     """
 
@@ -51,6 +70,22 @@ DESIGNS: Mapping[str, Design] = {
         "T2",
         "Treatments that their account's date brought, one account after another, against the units not yet treated.",
     ),
+    CUTOFF: Design(
+        "iv",
+        (),
+        (),
+        None,
+        "T2",
+        "Treatments that a declared cutoff gave, among units near it; being above is the instrument.",
+    ),
+    INSTRUMENT: Design(
+        "iv",
+        (),
+        (),
+        None,
+        "T2",
+        "Treatments of units that a declared instrument moved, such as a lot that was not always followed.",
+    ),
     LANDMARKED: Design(
         "doubly_robust",
         ("difference_in_means", "ipw", "doubly_robust"),
@@ -71,6 +106,7 @@ DESIGNS: Mapping[str, Design] = {
 """What runs for which treatments."""
 
 _BY_METHOD = {"randomized": EXPERIMENT, "quasi_experimental": STAGGERED}
+_BY_CONTROLS = {BELOW_CUTOFF: CUTOFF, NOT_ASSIGNED: INSTRUMENT}
 KEY = ["platform", "treatment_type"]
 
 
@@ -84,8 +120,8 @@ def treatments_of_designs(treatments: pd.DataFrame) -> pd.DataFrame:
     is_logged = known["evidence"] != "detected"
     has_log = is_logged.groupby([known[name] for name in KEY]).transform("any") if len(known) else is_logged
     known = known[is_logged | ~has_log].sort_values([*KEY, "unit_id", "started_on"], ignore_index=True)
-    method = known["assignment_method"] if "assignment_method" in known else pd.Series("", index=known.index)
-    known["design"] = method.map(_BY_METHOD).fillna(LANDMARKED)
+    told = known.reindex(columns=["control_group_id", "assignment_method"]).itertuples(index=False, name=None)
+    known["design"] = [_BY_CONTROLS.get(group) or _BY_METHOD.get(method, LANDMARKED) for group, method in told]
     known["design"] = known.groupby([*KEY, "unit_id"])["design"].transform("first") if len(known) else []
     units = known.groupby([*KEY, "design"])["unit_id"].transform("nunique") if len(known) else pd.Series(dtype=int)
     known.loc[(known["design"] == LANDMARKED) & (units == 1), "design"] = SINGLE_UNIT

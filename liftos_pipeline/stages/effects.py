@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,10 +17,15 @@ from liftos_pipeline.causal.results import EffectEstimate, covariance_of
 from liftos_pipeline.errors import LiftosError
 from liftos_pipeline.stages.analysis import ANALYSIS_KEY, analyses, to_panel
 from liftos_pipeline.stages.designs import DESIGNS, treatments_of_designs
+from liftos_pipeline.stages.instruments import PANEL_COLUMNS as INSTRUMENT_COLUMNS
+from liftos_pipeline.stages.instruments import Rules, instrumented_effects
 from liftos_pipeline.stages.memory import remembered
 from liftos_pipeline.stages.roles import PRIMARY_OUTCOMES, ROLES
+from liftos_pipeline.stages.weekly import PANEL_COLUMNS as WEEKLY_COLUMNS
 from liftos_pipeline.stages.weekly import weekly_effects
 
+PANEL_COLUMNS = tuple(dict.fromkeys([*WEEKLY_COLUMNS, *INSTRUMENT_COLUMNS]))
+"""What is read of the panel."""
 COVARIANCES = "covariances"
 """Entry of an effect's diagnostics: its covariance with the primary effects of its platform, by ``name_of``."""
 _NOBODY = "no unit has 28 observed days before its start and 28 mature days after it, with a control"
@@ -35,6 +41,7 @@ def estimate_effects(
     level: float,
     seed: int,
     min_effective_controls: float,
+    rules: Rules = (),
 ) -> pd.DataFrame:
     """Effects of every analysis, outcome and method.
 
@@ -47,13 +54,15 @@ def estimate_effects(
         ``causal.causal_marketing_data``, ``causal.propensity_scores``, ``causal.treatments``, ``causal.certificates``
         as of one day.
     panel : DataFrame
-        ``weekly.PANEL_COLUMNS`` of ``marketing_panel`` as of the same day.
+        ``PANEL_COLUMNS`` of ``marketing_panel`` as of the same day.
     level : float
         Level of the intervals.
     seed : int
         Seed of folds and draws.
     min_effective_controls : float
         Effective number of control units below which an effect is refused.
+    rules : sequence of CutoffRule or InstrumentRule, optional
+        Declared instruments.
     """
     rule = OverlapRule(min_effective_units=min_effective_controls)
     licences = _licences(certificates)
@@ -74,7 +83,10 @@ def estimate_effects(
                 answers.extend(
                     _analysis(platform, kind, design, part, outcome, methods, licence, level, seed, rule)
                 )
-    for found in weekly_effects(panel, treatments, level, seed):
+    for found in itertools.chain(
+        weekly_effects(panel, treatments, level, seed),
+        instrumented_effects(panel, treatments, rules, level, seed),
+    ):
         names = (found.platform, found.treatment_type, found.design, found.outcome, found.method)
         answers.append(_Answer(*names, found.found))
     return _table(answers, level)

@@ -1,32 +1,34 @@
-"""Which treatments a declared experiment covers, and what the hazard of starting says of each declaration."""
+"""Which treatments a declared experiment covers, and what the hazard of starting says of each declaration.
+
+Where it contradicts a lot, the arms are an instrument: who followed was not drawn, who was asked to was."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
 import pandas as pd
 
 from liftos_pipeline.causal.treatments.adoption_hazard import HazardTest
-from liftos_pipeline.causal.treatments.assignment import Assignment, Experiment, of_experiment
+from liftos_pipeline.causal.treatments.assignment import NOT_ASSIGNED, Assignment, Experiment, of_experiment
 from liftos_pipeline.causal.treatments.drawn_starts import drawn_starts
 from liftos_pipeline.errors import LiftosError
+from liftos_pipeline.schema import TREATMENT_TYPES
+from liftos_pipeline.settings import InstrumentRule, Settings
 from liftos_pipeline.stages.grid import Grid, to_grid
+from liftos_pipeline.stages.instruments import Rules
 from liftos_pipeline.stages.roles import BEFORE_DAYS, ROLES, Roles
 
 ALPHA = 0.01
 """Chance of contradicting an experiment that was drawn by lot."""
 STARTS_PER_COVARIATE = 5
 """With fewer starts the test has no level to speak of."""
+MIN_ARM = 20
+"""Campaigns in each arm from which on the arms are an instrument."""
 MOST_UNKNOWN = 0.1
 """A covariate that is unknown for more of the rows is left out."""
-PANEL_COLUMNS = (
-    *("platform", "unit_type", "unit_id", "date_day"),
-    *dict.fromkeys(n for r in ROLES.values() for n in (r.count, r.volume, r.quality) if n is not None),
-)
-"""What the test reads of the panel."""
 _RECENT_DAYS = 7
 
 
@@ -39,11 +41,14 @@ class Declared:
     experiments : DataFrame
         ``mart.experiments_as_of``.
     panel : DataFrame
-        ``PANEL_COLUMNS`` of ``marketing_panel`` over the look-back window, of the experiments' units at least.
+        ``instruments.PANEL_COLUMNS`` of ``marketing_panel`` over the look-back window.
+    rules : sequence of CutoffRule or InstrumentRule
+        What the settings declare.
     """
 
     experiments: pd.DataFrame
     panel: pd.DataFrame
+    rules: Rules = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,17 +63,18 @@ class _Trial:
     control: frozenset[str]
     probability: float | None
 
-
-def are_campaigns(experiments: pd.DataFrame) -> bool:
-    """Whether campaigns were drawn in any of the experiments: only then is the panel read."""
-    return bool((experiments["unit"] == "campaign").any())
+    @property
+    def has_arms(self) -> bool:
+        """Whether its arms can be compared."""
+        return min(len(self.treated), len(self.control)) >= MIN_ARM
 
 
 def declared_assignments(starts: pd.DataFrame, declared: Declared, as_of: date) -> dict[int, Assignment]:
     """Assignment of the treatments that a declared experiment covers, by position.
 
-    Covered is what was logged for a campaign of a treated arm while the experiment ran. A campaign of the control arm was
-    not to be treated, and where people were drawn (a lift study) nothing follows for how campaigns were chosen.
+    Covered is what was logged for a campaign of a treated arm while the experiment ran: randomised, or, where who starts was
+    not left to the lot, a treatment that the arms are an instrument of. A campaign of the control arm was not to be treated,
+    and where people were drawn (a lift study) nothing follows for how campaigns were chosen.
 
     Parameters
     ----------
@@ -81,8 +87,26 @@ def declared_assignments(starts: pd.DataFrame, declared: Declared, as_of: date) 
         if inside.any():
             experiment = Experiment(trial.experiment_id, trial.probability, f"{trial.experiment_id}: control arm")
             assignment = of_experiment(experiment, _tested(trial, starts, declared.panel))
+            if assignment.method == "observational" and trial.has_arms:
+                assignment = replace(assignment, method="quasi_experimental", control_group=NOT_ASSIGNED)
             found |= {int(place): assignment for place in np.flatnonzero(inside) if int(place) not in found}
     return found
+
+
+def rules_of(settings: Settings, experiments: pd.DataFrame, as_of: date) -> Rules:
+    """What the settings declare, and the arms of experiments of campaigns, as instruments of every treatment type."""
+    arms = [
+        InstrumentRule(
+            platform=trial.platform,
+            treatment_type=kind,
+            on=trial.first.date(),
+            values=dict.fromkeys(trial.control, 0.0) | dict.fromkeys(trial.treated, 1.0),
+        )
+        for trial in _trials(experiments, as_of)
+        for kind in TREATMENT_TYPES
+        if trial.has_arms
+    ]
+    return (*settings.declared_rules(), *arms)
 
 
 def _trials(experiments: pd.DataFrame, as_of: date) -> Iterator[_Trial]:

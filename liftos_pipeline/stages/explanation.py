@@ -17,7 +17,7 @@ from liftos_pipeline.settings import Settings
 from liftos_pipeline.stages.confounders import BUDGET_CHANGE, find_confounders
 from liftos_pipeline.stages.confounders import PANEL_COLUMNS as DETECTOR_COLUMNS
 from liftos_pipeline.stages.effects import estimate_effects
-from liftos_pipeline.stages.experiments import Declared
+from liftos_pipeline.stages.experiments import Declared, rules_of
 from liftos_pipeline.stages.landmarks import PANEL_COLUMNS as ROW_COLUMNS
 from liftos_pipeline.stages.landmarks import causal_rows
 from liftos_pipeline.stages.propensity import propensity_scores
@@ -121,7 +121,8 @@ def effects_seen(seen: Seen, settings: Settings) -> pd.Series:
     """Estimate of every effect, by ``EFFECT``, by today's code. Certificates widen and refuse; they move no estimate."""
     seed, look_back = settings.liftos_seed, settings.liftos_look_back_days
     breaks = find_confounders(seen.panel, pd.DataFrame(), seen.as_of, seed, only={BUDGET_CHANGE})
-    declared = Declared(seen.experiments, seen.panel)
+    rules = rules_of(settings, seen.experiments, seen.as_of)
+    declared = Declared(seen.experiments, seen.panel, settings.declared_rules())
     found = identify_treatments(seen.changes, breaks, seen.log_days, seen.as_of, look_back, declared)
     treatments = remember_treatments(seen.memory, found, seen.as_of, look_back)
     rows = causal_rows(seen.panel, treatments, seen.experiments)
@@ -134,6 +135,7 @@ def effects_seen(seen: Seen, settings: Settings) -> pd.Series:
         level=settings.liftos_confidence_level,
         seed=seed,
         min_effective_controls=settings.liftos_overlap_min_effective_controls,
+        rules=rules,
     )
     return _published(effects) if len(effects) else pd.Series(dtype=float)
 

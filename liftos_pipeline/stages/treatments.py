@@ -12,6 +12,7 @@ from liftos_pipeline.causal.treatments.memory import remember
 from liftos_pipeline.causal.treatments.reconciliation import MATCH_DAYS, Watch, reconcile
 from liftos_pipeline.stages.confounders import BUDGET_CHANGE
 from liftos_pipeline.stages.experiments import Declared, declared_assignments
+from liftos_pipeline.stages.instruments import declared_instruments
 from liftos_pipeline.stages.roles import ROLES
 
 _NAMES = {
@@ -43,7 +44,8 @@ def identify_treatments(
 ) -> pd.DataFrame:
     """Treatments found on one day: change logs first, detected breaks second, reconciled both ways.
 
-    What a declared experiment covers is randomised, unless the hazard of starting contradicts it. Other starts of an
+    What a declared experiment covers is randomised, unless the hazard of starting contradicts it; what a declared cutoff or
+    instrument covers is a quasi-experiment, unless the test of the cutoff contradicts it. Other starts of an
     account that fall on one day beyond chance are a quasi-experiment; what is seen in the data only is observational.
 
     Parameters
@@ -60,7 +62,7 @@ def identify_treatments(
     look_back_days : int
         Days that the detectors looked at.
     declared : Declared, optional
-        Experiments of the platforms as of the day; none if left out.
+        Experiments of the platforms as of the day, and rules of the settings; none if left out.
     """
     verdicts = confounders[(confounders["detector"] == BUDGET_CHANGE) & (confounders["event_no"] == 0)]
     tested = verdicts[verdicts["status"].isin(["detected", "not_detected"])]
@@ -142,7 +144,8 @@ def _assignments(
     logged = found[found["evidence"] != "detected"].assign(account=lambda rows: _account(rows["unit"]))
     drawn: dict[object, Assignment] = {}
     if declared is not None:
-        places = declared_assignments(logged, declared, as_of)
+        places = declared_instruments(logged, declared.rules, declared.panel) if declared.rules else {}
+        places |= declared_assignments(logged, declared, as_of)
         drawn = {logged.index[place]: assignment for place, assignment in places.items()}
     designs: dict[tuple[str, str, pd.Timestamp], Assignment] = {}
     for (platform, kind), rows in logged.groupby(["platform", "kind"]):

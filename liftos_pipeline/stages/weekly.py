@@ -9,7 +9,7 @@ parallel in proportion: what the calendar does to a unit grows with its size.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ import pandas as pd
 from liftos_pipeline.causal import Panel, estimate
 from liftos_pipeline.causal.results import EffectEstimate
 from liftos_pipeline.errors import LiftosError
-from liftos_pipeline.stages.designs import DESIGNS, KEY, treatments_of_designs
+from liftos_pipeline.stages.designs import DESIGNS, KEY, PanelEffect, treatments_of_designs
 from liftos_pipeline.stages.grid import Grid, to_grid
 from liftos_pipeline.stages.memory import remembered
 from liftos_pipeline.stages.roles import PRIMARY_OUTCOMES, ROLES
@@ -37,21 +37,9 @@ PANEL_COLUMNS = (
 """What is read of the panel."""
 
 
-@dataclass(frozen=True, eq=False)
-class WeeklyEffect:
-    """What one method said about one analysis and outcome: an effect, or the reason why there is none."""
-
-    platform: str
-    treatment_type: str
-    design: str
-    outcome: str
-    method: str
-    found: EffectEstimate | str
-
-
 def weekly_effects(
     panel: pd.DataFrame, treatments: pd.DataFrame, level: float, seed: int
-) -> Iterator[WeeklyEffect]:
+) -> Iterator[PanelEffect]:
     """Effects per treated unit-day over the four whole weeks after the start, in outcome units.
 
     Parameters
@@ -72,7 +60,7 @@ def weekly_effects(
                     column = ROLES[platform].outcomes[outcome]
                     for method in DESIGNS[design].weekly:
                         found = _found(grid, starts, others, design, column, method, level, seed)
-                        yield WeeklyEffect(platform, str(kind), design, outcome, method, found)
+                        yield PanelEffect(platform, str(kind), design, outcome, method, found)
 
 
 def _outcomes(design: str) -> tuple[str, ...]:

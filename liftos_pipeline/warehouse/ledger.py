@@ -181,7 +181,7 @@ def _run(connection: duckdb.DuckDBPyConnection, settings: Settings, run_id: str,
         [run_id, as_of],
     ).fetchall()[0]
     memory = None if memory_as_of is None else Memory(memory_as_of, memory_run)
-    then = settings.model_copy(update=json.loads(kept))
+    then = settings.with_results_of(json.loads(kept))
     return RunOfDay(run_id, as_of, code, Vantage(as_of, then, until, memory, is_replay=True))
 
 

@@ -179,6 +179,25 @@ def test_the_jump_is_unbiased_and_its_error_is_that_of_repetition() -> None:
     assert (exact.n_below, exact.n_above) == (50, 50)
 
 
+def score_world(seed: int, crowding: float) -> tuple[np.ndarray, np.ndarray]:
+    """Scores from 1 to 10 of 300 units, treated from 8 on; ``crowding``: share of the sevens that were lifted to an eight."""
+    rng = np.random.default_rng(seed)
+    score = np.clip(np.round(6 + 1.6 * rng.normal(size=300)), 1, 10)
+    score[(score == 7) & (rng.random(300) < crowding)] = 8
+    return score, rng.random(300) < np.where(score >= 8, 0.9, 0.1)
+
+
+def test_a_score_in_steps_is_held_against_its_neighbours() -> None:
+    """Fewer units have an 8 than a 7 without any crowding: the sides must not be counted as by a fair coin."""
+
+    def share(crowding: float) -> float:
+        worlds = (score_world(seed, crowding) for seed in CUTOFF_SEEDS)
+        return float(np.mean([cutoff_design(*world, 8.0, 3.0).is_design for world in worlds]))
+
+    assert share(0.0) >= 0.95 - 3 * math.sqrt(0.05 * 0.95 / len(CUTOFF_SEEDS))
+    assert share(0.5) < 0.1
+
+
 def test_a_cutoff_with_too_few_units_is_refused() -> None:
     with pytest.raises(LiftosError, match="19 below, 21 above"):
         cutoff_design(np.arange(40.0), np.arange(40) > 19, 19.0, 40.0)

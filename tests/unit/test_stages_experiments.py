@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from liftos_pipeline.stages.experiments import PANEL_COLUMNS, Declared, are_campaigns, declared_assignments
+from liftos_pipeline.settings import InstrumentRule, Settings
+from liftos_pipeline.stages.experiments import Declared, declared_assignments, rules_of
+from liftos_pipeline.stages.instruments import PANEL_COLUMNS
 from liftos_pipeline.stages.treatments import identify_treatments
 from tests.unit.test_stages_treatments import LOOK_BACK, NO_LOG, breaks, changes
 
@@ -77,10 +79,6 @@ def test_what_says_nothing_of_campaigns_covers_none(declared: pd.DataFrame) -> N
     assert covered(declared, ("a", "2026-04-01"), ("b", "2026-04-01")) == []
 
 
-def test_only_experiments_of_campaigns_need_the_panel() -> None:
-    assert are_campaigns(arms()) and not are_campaigns(arms(unit="geo")) and not are_campaigns(arms().iloc[:0])
-
-
 @pytest.mark.parametrize(("share", "probability"), [(40.0, 0.4), (100.0, None), (0.0, None)])
 def test_the_probability_is_the_treated_share_unless_nothing_is_left_to_chance(
     share: float, probability: float | None
@@ -141,6 +139,21 @@ def test_an_experiment_whose_big_campaigns_start_first_was_not_drawn(by_spend: b
     assert {assignment.method for assignment in found.values()} == {method}
     assert {"joint test of 2 covariates" in assignment.test for assignment in found.values()} == {True}
     assert {"60 adopters" in assignment.test for assignment in found.values()} == {True}
+
+
+def test_the_arms_of_a_lot_that_was_not_followed_are_an_instrument() -> None:
+    """The big campaigns of the treated arm start first, but who is in it was drawn."""
+    declared, begun, panel = campaigns(60, True, "budget_change")
+    control = [f"meta:1:c{number:02d}" for number in range(30)]
+    declared = pd.DataFrame([declared.iloc[0].to_dict(), {**declared.iloc[1].to_dict(), "unit_ids": control}])
+    found = declared_assignments(begun, Declared(declared, panel), AS_OF)
+    assert {(one.method, one.control_group) for one in found.values()} == {("quasi_experimental", "not assigned")}
+    rules = rules_of(Settings(), declared, AS_OF)
+    assert {rule.treatment_type for rule in rules} == {"budget_change", "targeting_change", "creative_change"}
+    (budget,) = (rule for rule in rules if rule.treatment_type == "budget_change")
+    assert isinstance(budget, InstrumentRule) and budget.on == date(2026, 3, 1)
+    assert budget.values == dict.fromkeys(control, 0.0) | dict.fromkeys(begun["unit"], 1.0)
+    assert rules_of(Settings(), arms(), AS_OF) == ()
 
 
 def test_what_a_start_does_to_spend_is_not_held_against_the_lot() -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from liftos_pipeline.causal import Panel, estimate
 from liftos_pipeline.causal.results import EffectEstimate, covariance_of
+from liftos_pipeline.causal.treatments.assignment import BELOW_CUTOFF, NOT_ASSIGNED
 from liftos_pipeline.errors import LiftosError
-from liftos_pipeline.stages.designs import DESIGNS, treatments_of_designs
+from liftos_pipeline.stages.designs import DESIGNS, INSTRUMENTED, treatments_of_designs
 from liftos_pipeline.stages.grid import to_grid
 from liftos_pipeline.stages.paths import effect_paths
 from liftos_pipeline.stages.weekly import PANEL_COLUMNS, by_week, weekly_effects, whole_weeks
@@ -64,6 +65,8 @@ def test_the_way_of_assignment_chooses_the_design_and_a_units_first_treatment_de
                 treatments(("c", 30), ("d", 31), method="quasi_experimental"),
                 treatments(("e", 30), ("f", 31), ("a", 60)),
                 treatments(("g", 30), kind="budget_change"),
+                treatments(("i", 30), ("j", 31), method="quasi_experimental", control_group_id=BELOW_CUTOFF),
+                treatments(("k", 30), method="quasi_experimental", control_group_id=NOT_ASSIGNED),
                 treatments(("h", 30), kind="targeting_change", standing="withdrawn"),
             ]
         )
@@ -73,10 +76,12 @@ def test_the_way_of_assignment_chooses_the_design_and_a_units_first_treatment_de
         **dict.fromkeys("cd", "staggered"),
         **dict.fromkeys("ef", "landmarked"),
         "g": "single_unit",
+        **dict.fromkeys("ij", "cutoff"),
+        "k": "instrument",
     }
     assert treatments_of_designs(treatments()).empty
-    for design in DESIGNS.values():
-        assert design.primary in (*design.landmarked, *design.weekly)
+    for name, design in DESIGNS.items():
+        assert design.primary in (*design.landmarked, *design.weekly, *(["iv"] if name in INSTRUMENTED else []))
 
 
 def test_breaks_beside_a_log_are_no_treatments_and_without_one_they_are() -> None:

@@ -41,6 +41,8 @@ class Assignment:
     test: str
 
 
+BELOW_CUTOFF, NOT_ASSIGNED = "below the cutoff", "not assigned"
+"""Control groups of treatments whose assignment is an instrument."""
 OBSERVATIONAL = Assignment("observational", None, None, "no experiment is declared and no design was found")
 UNLOGGED = Assignment("observational", None, None, "seen in the data only: nobody logged a decision")
 
@@ -81,7 +83,7 @@ def of_cutoff(cutoff: Cutoff) -> Assignment:
         f"density p = {cutoff.density_p:.2g}, {cutoff.n_below} units below and {cutoff.n_above} above"
     )
     if cutoff.is_design:
-        return Assignment("quasi_experimental", None, "below the cutoff", told)
+        return Assignment("quasi_experimental", None, BELOW_CUTOFF, told)
     return Assignment("observational", None, None, f"{told}: not a design")
 
 

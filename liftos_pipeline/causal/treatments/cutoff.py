@@ -15,13 +15,18 @@ MIN_SIDE = 20
 """Units on each side within the window."""
 DENSITY_UNITS = 40
 """Units nearest to the cutoff whose sides are counted."""
+UNITS_PER_VALUE = 4
+"""A running variable with more units per value is a score in steps, such as a quality score from 1 to 10."""
+STEP_CURVATURE = 0.2
+"""By how much a value may hold more or less than its two neighbours' mean, as a share of their sum and its own."""
 
 
 @dataclass(frozen=True)
 class Cutoff:
     """What happens at a cutoff. ``jump``: change in the share of adopters, at the cutoff, of local lines.
 
-    ``density_p``: exact p-value that the units nearest to the cutoff fall on either side as by a fair coin.
+    ``density_p``: exact p-value that the units nearest to the cutoff fall on either side as by a fair coin; of a score in
+    steps, that the first value above holds what its neighbours let expect.
     """
 
     jump: float
@@ -59,9 +64,10 @@ def cutoff_design(
     References
     ----------
     Hahn, Todd and Van der Klaauw (2001), Econometrica 69(1). Cattaneo, Titiunik and Vazquez-Bare (2017), Journal of
-    Policy Analysis and Management 36(3), on counting by the cutoff in place of McCrary (2008).
+    Policy Analysis and Management 36(3), on counting by the cutoff in place of McCrary (2008). Frandsen (2017), Advances
+    in Econometrics 38, on scores in steps.
     """
-    from scipy.stats import binomtest, norm
+    from scipy.stats import norm
 
     distance = running - cutoff
     inside = np.abs(distance) <= window
@@ -78,9 +84,21 @@ def cutoff_design(
     jump, std_error = over - below, float(np.sqrt(below_variance + over_variance))
     is_exact = std_error == 0.0
     jump_p = float(jump == 0) if is_exact else float(2 * norm.sf(abs(jump) / std_error))
-    nearest = np.argsort(np.abs(distance), kind="stable")[:DENSITY_UNITS]
-    density_p = float(binomtest(int(above[nearest].sum()), len(nearest)).pvalue)
-    return Cutoff(jump, std_error, jump_p, density_p, counts[0], counts[1], alpha)
+    return Cutoff(jump, std_error, jump_p, _density_p(distance[inside]), counts[0], counts[1], alpha)
+
+
+def _density_p(distance: Floats) -> float:
+    from scipy.stats import binom, binomtest
+
+    values, counts = np.unique(distance, return_counts=True)
+    if len(distance) <= UNITS_PER_VALUE * len(values):
+        nearest = np.argsort(np.abs(distance), kind="stable")[:DENSITY_UNITS]
+        return float(binomtest(int((distance[nearest] >= 0).sum()), len(nearest)).pvalue)
+    first = int(np.searchsorted(values, 0.0))
+    around = counts[first - 1 : first + 2]
+    low, high = ((1.0 + bend) / (3.0 + bend) for bend in (-STEP_CURVATURE, STEP_CURVATURE))
+    n, here = int(around.sum()), int(around[1])
+    return float(min(1.0, 2.0 * min(binom.cdf(here, n, low), binom.sf(here - 1, n, high))))
 
 
 def _at_zero(distance: Floats, adopted: NDArray[np.bool_]) -> tuple[float, float]:
