@@ -199,3 +199,15 @@ def test_the_table_of_effects_has_instrumented_ones_and_their_role() -> None:
     }
     assert list(effects["outcome"]) == ["conversions_reported", "revenue_reported", "spend"]
     assert set(effects["estimand"]) == {"late at distance = 0"}
+
+
+def test_who_had_changed_before_is_not_at_risk_and_the_newest_score_counts() -> None:
+    panel, treatments = world("cutoff")
+    starts = logged(treatments)
+    first = starts["unit"].iloc[0]
+    before = pd.DataFrame({"unit": [first], "kind": [KIND], "day": [day(ON - 40)]})
+    assert first not in covered([CUTOFF], panel, pd.concat([starts, before], ignore_index=True))
+    was_low = panel["date_day"] < day(ON - 5)
+    unknown = panel["date_day"].between(day(ON - 3), day(ON - 1))
+    moved = panel["quality_score"].mask(unknown).mask(was_low, 1.0)
+    assert covered([CUTOFF], panel.assign(quality_score=moved), starts) == covered([CUTOFF], panel, starts)
