@@ -84,6 +84,7 @@ effect_estimates = stage_asset(
             estimate_effects,
             *frames[:-1],
             rules=rules_of(settings, frames[-1], as_of),
+            experiments=frames[-1],
             level=settings.liftos_confidence_level,
             seed=settings.liftos_seed,
             min_effective_controls=settings.liftos_overlap_min_effective_controls,

@@ -18,6 +18,21 @@ _DESIGNS: Mapping[str, tuple[str, str]] = {
         "A declared experiment drew who was changed; the others of that experiment are the comparison.",
         "The draw was kept to, and those left alone were not touched by the change.",
     ),
+    "geo_experiment": (
+        "A declared experiment drew regions in which advertising was raised or switched off; the other regions, weighted to "
+        "move as these did before, are the comparison. Counted are the shop's own orders there.",
+        "People buy where they see the advertising, and the other regions were not touched by it.",
+    ),
+    "cutoff": (
+        "A rule changed units whose score was at a cutoff or above; units just below are the comparison. Who followed the "
+        "rule does not matter: all units near the cutoff count, and the effect is that on those who followed.",
+        "Units just above and just below differ in nothing but the rule, and nobody moved their score across it.",
+    ),
+    "instrument": (
+        "Some units were asked to change by lot, or moved to by something else that was declared; not all followed. All of "
+        "them count on their side, and the effect is that on those who followed.",
+        "Being asked moves sales through the change alone.",
+    ),
     "staggered": (
         "A date or rule of the account decided when units were changed; those whose turn had not come are the comparison.",
         "Without the change, both would have moved in parallel; the date was not chosen for how sales were going.",

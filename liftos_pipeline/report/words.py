@@ -21,7 +21,10 @@ CHANGES = {
 }
 DESIGNS = {
     "experiment": "in a declared experiment",
+    "geo_experiment": "in drawn regions",
     "staggered": "on their account's date",
+    "cutoff": "by a rule with a cutoff",
+    "instrument": "of those who were asked to",
     "landmarked": "as they came",
     "single_unit": "of a single campaign",
 }

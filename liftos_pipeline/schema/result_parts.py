@@ -29,6 +29,7 @@ ANALYSIS = (
 DESIGN = (
     "design",
     "VARCHAR",
-    "experiment, staggered, landmarked or single_unit: how the treatments came about, and so what they are compared with.",
+    "How the treatments came about, and so what they are compared with: experiment, geo_experiment, staggered, cutoff, "
+    "instrument, landmarked or single_unit.",
     False,
 )

@@ -10,7 +10,7 @@ import pandas as pd
 from liftos_pipeline.stages.analysis import ANALYSIS_KEY
 from liftos_pipeline.stages.effects import name_of
 from liftos_pipeline.stages.money import Joint, LiftStudy
-from liftos_pipeline.stages.roles import AFTER_DAYS, PRIMARY_OUTCOMES, ROLES
+from liftos_pipeline.stages.roles import AFTER_DAYS, GEO_EXPERIMENT, PRIMARY_OUTCOMES, ROLES, role_of_column
 
 ALL = "all"
 _TOLD = ("report", "widen")
@@ -33,7 +33,8 @@ def attribute(
 
     A campaign has the mean effect of its analysis over its own days; limits are those of the mean. A channel is the sum of
     its analyses, with their joint covariance; changes of one unit that start on one day cannot be told apart and are counted
-    once, by equal shares. What the policy refuses, or tells by its direction alone, has its reason in place of a number.
+    once, by equal shares. Regions are told for themselves: their orders are part of no channel's reported sales. What the
+    policy refuses, or tells by its direction alone, has its reason in place of a number.
 
     Parameters
     ----------
@@ -73,11 +74,10 @@ class _Accounts:
 
     def __init__(self, platform: str, joint: Joint, break_even: float) -> None:
         self._platform, self._joint, self._break_even = platform, joint, break_even
-        self._roles = {column: role for role, column in ROLES[platform].outcomes.items()}
 
     def treatment(self, verdict: dict, part: pd.DataFrame | None) -> dict[str, object]:
         """One analysis."""
-        outcome = self._roles[verdict["outcome"]]
+        outcome = role_of_column(self._platform, verdict["outcome"])
         head = {
             "scope": "treatment",
             **{name: verdict[name] for name in (*ANALYSIS_KEY, "outcome", "label", "method", "level")},
@@ -86,8 +86,11 @@ class _Accounts:
             **_reported(part, outcome),
         }
         days = _days(part)
-        if part is None or verdict["verdict"] not in _TOLD:
-            reason = _reason(verdict) if part is not None else verdict["reasons"] or "no treated unit-day"
+        if part is None and verdict["design"] == GEO_EXPERIMENT:
+            units, days = self._joint.treated(name_of(verdict["treatment_type"], verdict["design"], outcome))
+            head |= {"treated_units": units, "treated_unit_days": days}
+        if not days or verdict["verdict"] not in _TOLD:
+            reason = _reason(verdict) if days else verdict["reasons"] or "no treated unit-day"
             return {**head, **_EMPTY, **_NO_RETURN, "iroas_reason": reason, "refused": reason}
         days_of = {(verdict["treatment_type"], verdict["design"]): days}
         return {**head, **self._summed(days_of, outcome), "refused": None}

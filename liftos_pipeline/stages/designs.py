@@ -10,6 +10,7 @@ import pandas as pd
 
 from liftos_pipeline.causal.results import EffectEstimate
 from liftos_pipeline.causal.treatments.assignment import BELOW_CUTOFF, NOT_ASSIGNED
+from liftos_pipeline.stages.roles import GEO_EXPERIMENT
 
 EXPERIMENT, STAGGERED, LANDMARKED, SINGLE_UNIT = "experiment", "staggered", "landmarked", "single_unit"
 CUTOFF, INSTRUMENT = "cutoff", "instrument"
@@ -32,10 +33,10 @@ class PanelEffect:
 
 @dataclass(frozen=True)
 class Design:
-    """``primary`` is the method that decisions rest on; others stand beside it, ``naive`` is labelled as such.
+    """``primary`` is the method that decisions about sales rest on; others stand beside it, ``naive`` is labelled as such.
 
-    ``landmarked`` methods read the causal-ready rows, ``weekly`` ones the panel by weeks; ``iv`` is no choice of its
-    designs. ``tier``: what the evidence is
+    ``landmarked`` methods read the causal-ready rows, ``weekly`` ones the panel by weeks; ``iv`` and
+    ``geo_did`` are no choice of their designs. ``tier``: what the evidence is
     worth at best.
     """
 
@@ -69,6 +70,14 @@ DESIGNS: Mapping[str, Design] = {
         None,
         "T2",
         "Treatments that their account's date brought, one account after another, against the units not yet treated.",
+    ),
+    GEO_EXPERIMENT: Design(
+        "geo_did",
+        (),
+        (),
+        None,
+        "T1",
+        "Advertising that a declared experiment raised or switched off in regions, against its other regions.",
     ),
     CUTOFF: Design(
         "iv",

@@ -17,14 +17,16 @@ from liftos_pipeline.causal.results import EffectEstimate, covariance_of
 from liftos_pipeline.errors import LiftosError
 from liftos_pipeline.stages.analysis import ANALYSIS_KEY, analyses, to_panel
 from liftos_pipeline.stages.designs import DESIGNS, treatments_of_designs
+from liftos_pipeline.stages.geos import PANEL_COLUMNS as GEO_COLUMNS
+from liftos_pipeline.stages.geos import geo_effects
 from liftos_pipeline.stages.instruments import PANEL_COLUMNS as INSTRUMENT_COLUMNS
 from liftos_pipeline.stages.instruments import Rules, instrumented_effects
 from liftos_pipeline.stages.memory import remembered
-from liftos_pipeline.stages.roles import PRIMARY_OUTCOMES, ROLES
+from liftos_pipeline.stages.roles import GEO_EXPERIMENT, PRIMARY_OUTCOMES, ROLES, roles_of
 from liftos_pipeline.stages.weekly import PANEL_COLUMNS as WEEKLY_COLUMNS
 from liftos_pipeline.stages.weekly import weekly_effects
 
-PANEL_COLUMNS = tuple(dict.fromkeys([*WEEKLY_COLUMNS, *INSTRUMENT_COLUMNS]))
+PANEL_COLUMNS = tuple(dict.fromkeys([*WEEKLY_COLUMNS, *INSTRUMENT_COLUMNS, *GEO_COLUMNS]))
 """What is read of the panel."""
 COVARIANCES = "covariances"
 """Entry of an effect's diagnostics: its covariance with the primary effects of its platform, by ``name_of``."""
@@ -42,6 +44,7 @@ def estimate_effects(
     seed: int,
     min_effective_controls: float,
     rules: Rules = (),
+    experiments: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Effects of every analysis, outcome and method.
 
@@ -63,6 +66,8 @@ def estimate_effects(
         Effective number of control units below which an effect is refused.
     rules : sequence of CutoffRule or InstrumentRule, optional
         Declared instruments.
+    experiments : DataFrame, optional
+        ``mart.experiments_as_of``: those of regions are analysed here.
     """
     rule = OverlapRule(min_effective_units=min_effective_controls)
     licences = _licences(certificates)
@@ -86,6 +91,7 @@ def estimate_effects(
     for found in itertools.chain(
         weekly_effects(panel, treatments, level, seed),
         instrumented_effects(panel, treatments, rules, level, seed),
+        () if experiments is None else geo_effects(panel, experiments, level, seed),
     ):
         names = (found.platform, found.treatment_type, found.design, found.outcome, found.method)
         answers.append(_Answer(*names, found.found))
@@ -117,7 +123,8 @@ class _Answer:
 
     @property
     def is_primary(self) -> bool:
-        return self.method == DESIGNS[self.design].primary
+        """Spend of regions has a method of its own."""
+        return self.method == DESIGNS[self.design].primary or self.design == GEO_EXPERIMENT
 
     @property
     def name(self) -> str:
@@ -191,9 +198,9 @@ def _table(answers: Sequence[_Answer], level: float) -> pd.DataFrame:
             "platform": answer.platform,
             "treatment_type": answer.treatment_type,
             "design": answer.design,
-            "outcome": ROLES[answer.platform].outcomes[answer.outcome],
-            "label": ROLES[answer.platform].label_of(answer.outcome),
-            "role": DESIGNS[answer.design].role_of(answer.method),
+            "outcome": roles_of(answer.platform, answer.design).outcomes[answer.outcome],
+            "label": roles_of(answer.platform, answer.design).label_of(answer.outcome),
+            "role": "primary" if answer.is_primary else DESIGNS[answer.design].role_of(answer.method),
             **(
                 _refusal(answer.method, level, answer.found)
                 if isinstance(answer.found, str)

@@ -136,6 +136,7 @@ def effects_seen(seen: Seen, settings: Settings) -> pd.Series:
         seed=seed,
         min_effective_controls=settings.liftos_overlap_min_effective_controls,
         rules=rules,
+        experiments=seen.experiments,
     )
     return _published(effects) if len(effects) else pd.Series(dtype=float)
 

@@ -53,8 +53,8 @@ class Grid:
         return running
 
 
-def to_grid(panel: pd.DataFrame, platform: str, columns: tuple[str, ...]) -> Grid:
-    """Pivot the rows of one platform's analysis units.
+def to_grid(panel: pd.DataFrame, platform: str, columns: tuple[str, ...], unit_type: str | None = None) -> Grid:
+    """Pivot the rows of one platform's analysis units, or of its units of another type.
 
     Parameters
     ----------
@@ -63,7 +63,9 @@ def to_grid(panel: pd.DataFrame, platform: str, columns: tuple[str, ...]) -> Gri
     columns : tuple of str
         Numeric columns to pivot.
     """
-    rows = panel[(panel["platform"] == platform) & (panel["unit_type"] == ROLES[platform].unit_type)]
+    rows = panel[
+        (panel["platform"] == platform) & (panel["unit_type"] == (unit_type or ROLES[platform].unit_type))
+    ]
     unit_codes, units = pd.factorize(rows["unit_id"], sort=True)
     dates = rows["date_day"].to_numpy(dtype="datetime64[D]")
     if len(dates) == 0:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from liftos_pipeline.causal.inference.fieller import RatioSet, fieller
 from liftos_pipeline.stages.effects import COVARIANCES, name_of
-from liftos_pipeline.stages.roles import ROLES
+from liftos_pipeline.stages.roles import role_of_column
 
 
 @dataclass(frozen=True)
@@ -51,15 +51,19 @@ class Joint:
         primary = effects[effects["role"] == "primary"]
         self.platform = str(primary["platform"].iloc[0]) if len(primary) else ""
         self.study = study
-        roles = {column: role for role, column in ROLES[self.platform].outcomes.items()} if len(primary) else {}
         self._rows: dict[str, dict[str, object]] = {
-            name_of(row["treatment_type"], row["design"], roles[row["outcome"]]): row
+            name_of(row["treatment_type"], row["design"], role_of_column(self.platform, row["outcome"])): row
             for row in primary.to_dict("records")
         }
         self._facts = {name: json.loads(str(row["diagnostics"])) for name, row in self._rows.items()}
 
     def row(self, name: str) -> Mapping[str, object] | None:
         return self._rows.get(name)
+
+    def treated(self, name: str) -> tuple[int, int]:
+        """Units and unit-days of an effect that tells them itself; none where it does not."""
+        row, days = self._rows.get(name), self._facts.get(name, {}).get("treated_unit_days", 0)
+        return (0, 0) if row is None else (int(float(str(row["n_treated"]))), int(str(days)))
 
     def is_usable(self, names: Iterable[str]) -> bool:
         """Whether all these effects have a number that may be used."""

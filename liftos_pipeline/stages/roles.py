@@ -9,6 +9,8 @@ BEFORE_DAYS = 28
 AFTER_DAYS = 28
 WINDOW_DAYS = 7
 
+GEO_EXPERIMENT = "geo_experiment"
+"""The design whose units are regions."""
 PRIMARY_OUTCOMES = ("count", "value")
 """Roles of the outcomes that a decision is about: how many sales, and what they are worth."""
 SECONDARY_OUTCOMES = ("volume", "clicks", "opens", "leaves")
@@ -101,6 +103,35 @@ ROLES: dict[str, Roles] = {
         "adset",
     ),
 }
+
+GEO = Roles(
+    "geo",
+    "orders",
+    "order_revenue",
+    "spend",
+    "clicks",
+    "impressions",
+    None,
+    None,
+    None,
+    None,
+    "effect_on_orders",
+    3,
+    28,
+    "campaign",
+)
+"""Regions of an experiment: the shop's own orders there, beside what an ad platform spent there."""
+
+
+def roles_of(platform: str, design: str) -> Roles:
+    """Roles behind an analysis."""
+    return GEO if design == GEO_EXPERIMENT else ROLES[platform]
+
+
+def role_of_column(platform: str, column: str) -> str:
+    """The outcome that a column of ``causal.effect_estimates`` is; columns of regions and campaigns never differ in it."""
+    return {column: role for roles in (GEO, ROLES[platform]) for role, column in roles.outcomes.items()}[column]
+
 
 MACRO = {
     "umcsent": "umcsent_asof",

@@ -14,7 +14,7 @@ from liftos_pipeline.stages.designs import DESIGNS
 from liftos_pipeline.stages.effects import name_of
 from liftos_pipeline.stages.money import Joint, LiftStudy, Sum
 from liftos_pipeline.stages.policy import POLICY_VERSION, Facts, FailedGate, Judgement, applies, judge
-from liftos_pipeline.stages.roles import PRIMARY_OUTCOMES, ROLES
+from liftos_pipeline.stages.roles import PRIMARY_OUTCOMES, ROLES, role_of_column
 
 _TOLD = ("report", "widen")
 
@@ -82,10 +82,9 @@ def _verdict(
     )
     judged = judge(facts)
     direction, notes = _direction(judged, low, high, q_value, row["level"])
-    roles = {column: role for role, column in ROLES[row["platform"]].outcomes.items()}
     net = _net(row, joint, break_even) if judged.verdict in _TOLD else None
     is_shown = judged.verdict in _TOLD
-    name = name_of(row["treatment_type"], row["design"], roles[row["outcome"]])
+    name = name_of(row["treatment_type"], row["design"], role_of_column(row["platform"], row["outcome"]))
     return {
         **{key: row[key] for key in ("platform", "treatment_type", "design", "outcome", "method", "level")},
         "label": "calibrated_by_lift_study" if joint.is_calibrated(name) else row["label"],

@@ -46,6 +46,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
                 pull_stream(home, name, stream, [FIRST, LAST] if stream in DECLARING else [LAST], "test")
         beside = open_home(load_settings().model_copy(update={"liftos_scenario": "small_geo_experiment"}))
         pull_stream(beside, "meta", "insights_geo_daily", [LAST], "test")
+        for stream in ("account", "metrics", "profiles", "events"):
+            pull_stream(beside, "klaviyo", stream, [LAST], "test")
         made = {"DBT_TARGET_PATH": str(folder / "dbt"), "DBT_LOG_PATH": str(folder / "dbt")}
         command = [
             str(Path(sys.executable).parent / "liftos-dbt"),
@@ -120,10 +122,38 @@ def test_regions_are_rows_of_the_panel_beside_the_campaigns(home: Home) -> None:
     wide = found.pivot(index="date_day", columns="unit_id", values="spend").astype(float)
     np.testing.assert_allclose(wide[[f"meta:{account}:{name}" for name in geo.geo_ids]], geo.spend[30:150])
     assert found["impressions"].notna().all() and found["is_observed"].all() and not found["is_zero_filled"].any()
-    unknown = ["clicks", "conversions_reported", "orders", "email_sends", "n_budget_changes", "budget_in_force"]
+    unknown = ["clicks", "conversions_reported", "email_sends", "n_budget_changes", "budget_in_force"]
     assert found[unknown].isna().all(axis=None)
     campaigns = panel[panel["unit_type"] == "campaign"]
     assert len(campaigns) == 48 * 120 and campaigns["spend"].notna().all()
     assert float(campaigns["spend"].sum()) == pytest.approx(
         sum(home.world(LAST).ads(name).spend[30:150].sum() for name in READ)
     )
+
+
+def test_orders_of_a_region_are_those_of_the_people_who_live_there(home: Home) -> None:
+    """Net of refunds, which come days later; nobody is counted who tells no region."""
+    geo = world_at(scenario_named("small_geo_experiment"), 0, datetime(2026, 5, 31, tzinfo=UTC)).geo
+    panel = rows(home, f"SELECT * FROM mart.marketing_panel_as_of(DATE '{LAST}', 120) WHERE unit_type = 'geo'")
+    account = home.world(LAST).accounts()["meta"][0]
+    units = [f"meta:{account}:{name}" for name in geo.geo_ids]
+    net = panel.pivot(index="date_day", columns="unit_id", values="orders").astype(float)[units]
+    events = rows(
+        home,
+        "SELECT e.date_day, p.region, e.numeric_value, e.metric_name = 'Refunded Order' AS is_back "
+        "FROM raw.klaviyo_events AS e JOIN raw.klaviyo_profiles AS p USING (account_id, profile_id) "
+        "WHERE p.region IS NOT NULL "
+        "AND e.metric_name IN ('Placed Order', 'Refunded Order') AND e.observed_to > TIMESTAMP '9999-01-01' "
+        "AND p.observed_to > TIMESTAMP '9999-01-01'",
+    )
+    events = events.assign(sign=np.where(events["is_back"], -1, 1), unit=f"meta:{account}:" + events["region"])
+    back = events[events["is_back"]].pivot_table(index="date_day", columns="unit", values="sign", aggfunc="size")
+    back = back.reindex(index=net.index, columns=units).fillna(0.0)
+    np.testing.assert_array_equal(net + back, geo.orders[30:150])
+    assert back.to_numpy().sum() > 100
+    money = events["numeric_value"].astype(float) * events["sign"]
+    value = (
+        money.groupby([events["date_day"], events["unit"]]).sum().unstack().reindex(index=net.index, columns=units)
+    )
+    told = panel.pivot(index="date_day", columns="unit_id", values="order_revenue").astype(float)[units]
+    np.testing.assert_allclose(told, value.fillna(0.0), atol=0.005)

@@ -240,3 +240,25 @@ def test_what_may_not_be_told_has_a_reason_and_no_number() -> None:
     assert treatment["refused"] == "refuse: too little overlap" and treatment["reported"] == 360 * 2 * 28
     nobody = attributed(effects, rows_of(CREATIVE, 2).iloc[:0])
     assert set(nobody["treated_units"]) == {0} and nobody["reported"].isna().all()
+
+
+def test_a_region_experiment_counts_its_own_days_and_stands_beside_the_channel() -> None:
+    """No causal-ready rows: units and days are told by the effect itself."""
+    facts = {"degrees_of_freedom": None, "treated_unit_days": 560, COVARIANCES: {}}
+    more = {"design": "geo_experiment", "n_treated": 20, "diagnostics": json.dumps(facts), "certificate": None}
+    effects = [
+        effect(BUDGET, "orders", 2.0, 0.1, **{**more, "label": "effect_on_orders"}),
+        effect(BUDGET, "order_revenue", 120.0, 4.0, **{**more, "label": "effect_on_orders"}),
+        effect(BUDGET, "spend", 60.0, 1.0, **more),
+    ]
+    found = attributed([*budget(), *effects], rows_of(BUDGET, 3), studies=STUDY)
+    region = one(found, scope="treatment", design="geo_experiment", outcome="order_revenue")
+    assert (region["treated_units"], region["treated_unit_days"]) == (20, 560) and pd.isna(region["reported"])
+    assert region["incremental"] == pytest.approx(560 * 120.0)
+    assert region["incremental_spend"] == pytest.approx(560 * 60.0)
+    assert region["marginal_iroas"] == pytest.approx(2.0)
+    alone = attributed(budget(), rows_of(BUDGET, 3), studies=STUDY)
+    channel = {"scope": "channel", "outcome": "revenue_reported"}
+    assert one(found, **channel)["incremental"] == one(alone, **channel)["incremental"]
+    judged = one(verdicts_of(effects), outcome="order_revenue")
+    assert (judged["tier"], judged["verdict"], judged["net_return"]) == ("T1", "report", pytest.approx(60.0))

@@ -80,8 +80,9 @@ def test_the_way_of_assignment_chooses_the_design_and_a_units_first_treatment_de
         "k": "instrument",
     }
     assert treatments_of_designs(treatments()).empty
+    read_the_panel = dict.fromkeys(INSTRUMENTED, "iv") | {"geo_experiment": "geo_did"}
     for name, design in DESIGNS.items():
-        assert design.primary in (*design.landmarked, *design.weekly, *(["iv"] if name in INSTRUMENTED else []))
+        assert design.primary in (*design.landmarked, *design.weekly, read_the_panel.get(name))
 
 
 def test_breaks_beside_a_log_are_no_treatments_and_without_one_they_are() -> None:

@@ -32,6 +32,11 @@ mail as (
     from {{ ref('int_email_days__as_of') }}(as_of_day, look_back, known_until := known_until)
 ),
 
+region_orders as (
+    select *
+    from {{ ref('int_region_orders__as_of') }}(as_of_day, look_back, known_until := known_until)
+),
+
 lists as (
     select l.account_id, l.list_id
     from {{ ref('stg_klaviyo__lists') }} as l
@@ -164,6 +169,7 @@ dense as (
         z.date_day is not null as is_boundary,
         case when d.known_at is not null and z.date_day is null then c.date_day end as observed_day,
         case when d.known_at is not null and z.date_day is null and u.unit_type = 'geo' then c.date_day end as observed_region_day,
+        case when u.unit_type = 'geo' then lower(array_to_string(string_split(u.unit_id, ':')[3:], ':')) end as region,
         case when z.date_day is null then c.date_day end as whole_day,
         u.unit_type <> 'geo' and (u.platform = 'klaviyo' or l.date_day is not null) as has_change_log,
         d.vintage
@@ -204,8 +210,14 @@ select
     end as clicks,
     case when p.unit_id is not null then p.conversions when n.is_observed and n.unit_type = 'campaign' then 0 end as conversions_reported,
     case when p.unit_id is not null then p.conversions_value when n.is_observed and n.unit_type = 'campaign' then 0 end as revenue_reported,
-    case when n.is_observed and n.unit_type in ('list', 'account') then coalesce(m.orders, 0) end as orders,
-    case when n.is_observed and n.unit_type in ('list', 'account') then coalesce(m.order_revenue, 0) end as order_revenue,
+    case
+        when n.unit_type = 'geo' then h.orders
+        when n.is_observed and n.unit_type in ('list', 'account') then coalesce(m.orders, 0)
+    end as orders,
+    case
+        when n.unit_type = 'geo' then h.order_revenue
+        when n.is_observed and n.unit_type in ('list', 'account') then coalesce(m.order_revenue, 0)
+    end as order_revenue,
     case when n.is_observed and n.unit_type in ('list', 'account') then coalesce(m.email_sends, 0) end as email_sends,
     case when n.is_observed and n.unit_type in ('list', 'account') then coalesce(m.email_opens, 0) end as email_opens,
     case when n.is_observed and n.unit_type in ('list', 'account') then coalesce(m.email_clicks, 0) end as email_clicks,
@@ -234,6 +246,7 @@ from dense as n
 cross join modes as o
 left join performance as p on p.unit_id = n.unit_id and p.date_day = n.observed_day
 left join regions as r on r.unit_id = n.unit_id and r.date_day = n.observed_region_day
+left join region_orders as h on h.region = n.region and h.date_day = n.observed_region_day
 left join mail as m on m.unit_id = n.unit_id and m.date_day = n.observed_day and m.unit_type = n.unit_type
 left join quality as q on q.unit_id = n.unit_id and q.date_day = n.whole_day
 left join changes as g on g.unit_id = n.unit_id and g.date_day = n.date_day
