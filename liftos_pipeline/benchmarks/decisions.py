@@ -57,13 +57,21 @@ def _stacked(worlds: list[Judged], name: str) -> pd.DataFrame:
     return pd.DataFrame.from_records([row for part in parts for row in part.to_dict("records")])
 
 
-def ratio(name: str, sense: str, asked: float, rows: pd.DataFrame, above: str, below: str | None = None) -> Cell:
+def ratio(
+    name: str,
+    sense: str,
+    asked: float,
+    rows: pd.DataFrame,
+    above: str,
+    below: str | None = None,
+    detector: str = DETECTOR,
+) -> Cell:
     """Share of rows that a column marks, or ratio of two sums; linearised standard error over worlds.
 
     That of a share is never below the one of as many independent worlds: a few worlds without a hit show little.
     """
     if len(rows) == 0:
-        return Cell(DETECTOR, name, sense, asked, 0, math.nan, math.nan)  # type: ignore[arg-type]
+        return Cell(detector, name, sense, asked, 0, math.nan, math.nan)  # type: ignore[arg-type]
     top = rows[above].to_numpy(dtype=float)
     bottom = np.ones(len(rows)) if below is None else rows[below].to_numpy(dtype=float)
     value = float(top.sum() / bottom.sum())
@@ -73,7 +81,7 @@ def ratio(name: str, sense: str, asked: float, rows: pd.DataFrame, above: str, b
     if below is None:
         off_zero = (value * n + 0.5) / (n + 1.0)
         error = max(error, math.sqrt(off_zero * (1.0 - off_zero) / n))
-    return Cell(DETECTOR, name, sense, asked, len(rows), value, error)  # type: ignore[arg-type]
+    return Cell(detector, name, sense, asked, len(rows), value, error)  # type: ignore[arg-type]
 
 
 def _coverage(worlds: list[Judged]) -> Iterator[Cell]:

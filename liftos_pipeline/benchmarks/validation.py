@@ -12,7 +12,7 @@ from multiprocessing import get_context
 
 import pandas as pd
 
-from liftos_pipeline.benchmarks import decisions, detect_scores
+from liftos_pipeline.benchmarks import decisions, detect_scores, effect_worlds, temporal
 from liftos_pipeline.benchmarks.decisions import CLEAN, WORKERS, cells_of, played, ratio
 from liftos_pipeline.benchmarks.operating_points import Cell
 from liftos_pipeline.benchmarks.planted import DAMAGES, WORLDS, planted
@@ -24,16 +24,19 @@ LARGEST_SEED = 2**31 - 10_000
 
 @dataclass(frozen=True)
 class Size:
-    """How much is played: clean worlds, worlds of each violation, placebos of a certificate, draws of the detectors."""
+    """How much is played: clean worlds, worlds of each violation, placebos of a certificate, draws of the detectors, worlds of
+    single estimators, and worlds that are split by time."""
 
     worlds: int
     violations: int
     replays: int
     draws: int
+    effects: int
+    temporal: int
 
 
-QUICK = Size(worlds=4, violations=1, replays=20, draws=100)
-FULL = Size(worlds=64, violations=8, replays=100, draws=2_000)
+QUICK = Size(worlds=4, violations=1, replays=20, draws=100, effects=100, temporal=2)
+FULL = Size(worlds=64, violations=8, replays=100, draws=2_000, effects=2_000, temporal=24)
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,8 @@ def validate(size: Size, seed: int) -> Iterator[Step]:
     yield from _violations(size, seed)
     scored = tuple(cell for cell in detect_scores.cells(size.draws) if cell.sense != "shown")
     yield Step("confounder scoring", scored)
+    yield Step("estimators", tuple(effect_worlds.cells(size.effects)))
+    yield Step("temporal cross-validation", tuple(temporal.cells(size.temporal, seed + 2_000)))
 
 
 def _violations(size: Size, seed: int) -> Iterator[Step]:
@@ -98,5 +103,11 @@ CLAIMS: dict[str, str] = {
     f"{decisions.DETECTOR}: error less than that of what platforms report": "attribution 71.8 % better",
     f"{decisions.DETECTOR}: coverage of what decisions rest on": "coverage 95 %",
     f"{decisions.DETECTOR}: bias over mean effect": "bias 5 %",
+    f"{effect_worlds.DETECTOR}: doubly_robust, abs(bias) over the effect": "bias 5 %",
+    f"{effect_worlds.DETECTOR}: doubly_robust, RMSE over the effect": "RMSE 10 %",
+    f"{effect_worlds.DETECTOR}: doubly_robust, coverage, at least": "coverage 95 %",
+    f"{effect_worlds.DETECTOR}: R-squared of unit effects": "R-squared .70",
+    f"{effect_worlds.DETECTOR}: PEHE over the mean effect": "PEHE .15",
+    f"{effect_worlds.DETECTOR}: ATE accuracy": "ATE accuracy .90",
 }
 """What the system that this one is measured against says of itself."""

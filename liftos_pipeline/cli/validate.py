@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,14 +20,16 @@ def validate(
     quick: Annotated[bool, typer.Option(help="A few worlds: minutes, and most lines undecided.")] = False,
     worlds: Annotated[int | None, typer.Option(help="Clean worlds to play; 4 if quick, else 64.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the unseen half; drawn if not given.")] = None,
+    html: Annotated[Path | None, typer.Option(help="A page with all lines and a picture.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Play simulated worlds to their verdicts and hold them against the truth: coverage, bias, decisions, attribution.
+    """Play simulated worlds to their verdicts and hold them against the truth: coverage, bias, decisions, attribution; then
+    estimators where the effect is known, and splits by time.
 
     Every line has its Monte-Carlo error at the level of the whole table: pass, fall short, or undecided. Ends with 1 if one
     falls short.
 
-    Example: liftos validate --quick --seed 7
+    Example: liftos validate --quick --seed 7 --html validation.html
     """
     from dataclasses import replace
 
@@ -49,8 +52,10 @@ def validate(
             err.print(f"  [green]done[/]  {step.name}", highlight=False)
             cells += step.cells
         judged = judge(cells)
-    if as_json:
         lines = [{**plain(row), "claim": validation.CLAIMS.get(_name(row.cell))} for row in judged]
+        if html is not None:
+            _write(html, lines, told)
+    if as_json:
         print(json.dumps({"seed": chosen, "fixed_seed": validation.FIXED_SEED, **vars(size), "lines": lines}))  # noqa: T201
     else:
         out.print(told, highlight=False)
@@ -59,6 +64,20 @@ def validate(
             out.print(f"{name}: the system measured against claims {claim}", highlight=False)
     if any(row.verdict == "fall short" for row in judged):
         raise typer.Exit(1)
+
+
+def _write(html: Path, lines: list[dict[str, object]], told: str) -> None:
+    from datetime import date
+
+    from liftos_pipeline.report.validation_page import validation_page
+
+    try:
+        html.write_text(validation_page(lines, told, date.today().isoformat()), encoding="utf-8")
+    except OSError as error:
+        raise LiftosError(
+            "a file that can be written in --html", f"{html}: {error.strerror}", "Choose another."
+        ) from None
+    err.print(f"page in {html}", highlight=False)
 
 
 def _name(cell: Cell) -> str:

@@ -56,7 +56,7 @@ def attribution_picture(answers: list[Record], outcomes: tuple[str, ...], simula
     named = words.listed(list(dict.fromkeys(words.outcome(answer["outcome"]) for answer in own)))
     text = "; ".join(_in_words(answer) for answer in own)
     truth = ", orange triangles the simulated truth" if simulated else ""
-    return _picture(
+    return as_picture(
         narrow_attribution(rows, f"change in {named}"),
         f"Caused beside reported. {text}.",
         "Grey bars: the change that the platform (for orders: the shop) counted. Blue: what was caused, with its "
@@ -80,7 +80,7 @@ def timeline_picture(timeline: Record) -> Picture | None:
         }
         for row in weeks
     ]
-    return _picture(
+    return as_picture(
         narrow_timeline(rows),
         f"Starts of changes by week, {timeline['n_treatments']} in all; the table has the counts by month.",
         "A dot is a week with starts; the larger, the more.",
@@ -110,7 +110,7 @@ def evidence_pictures(given: ReportInput, answer: Record) -> list[Picture]:
         function, caption = _FIGURES[name]
         draw: Callable[[EffectEstimate], Figure] = getattr(narrow, function)
         told = _SHOWN[name](result)
-        found.append(_picture(draw(result), f"{_of(answer)}: {told}", caption, f"{words.capital(told)}."))
+        found.append(as_picture(draw(result), f"{_of(answer)}: {told}", caption, f"{words.capital(told)}."))
     return found
 
 
@@ -154,7 +154,7 @@ def _in_words(answer: Record) -> str:
     return f"{_of(answer)}: {told}, reported {words.amount(answer['reported_change'], signed=True)}"
 
 
-def _picture(figure: Figure, text: str, caption: str, told: str = "") -> Picture:
+def as_picture(figure: Figure, text: str, caption: str, told: str = "") -> Picture:
     from liftos_pipeline.causal.plots.narrow import svg_of
 
     return Picture(f"data:image/svg+xml;base64,{base64.b64encode(svg_of(figure)).decode()}", text, caption, told)

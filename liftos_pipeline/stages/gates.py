@@ -165,15 +165,7 @@ def analysis_outcomes(
             settings.liftos_interference_level,
             settings.liftos_seed,
         )
-    if len(scores):
-        outcomes += overlap_for_the_treated(scores, settings.liftos_overlap_min_effective_controls)
-        outcomes += weighted_arms_are_alike(
-            with_scores(rows, scores),
-            _BALANCED,
-            settings.liftos_balance_max_smd,
-            settings.liftos_balance_max_variance_ratio,
-            settings.liftos_balance_max_distance,
-        )
+    outcomes += score_outcomes(rows, scores, settings)
     if len(placebos):
         outcomes += paths_were_parallel(placebos, settings.liftos_placebo_level / 2)
         outcomes += no_effect_before_the_start(
@@ -183,6 +175,21 @@ def analysis_outcomes(
     outcomes += factors_are_fresh(results.factors) if len(results.factors) else []
     outcomes += instruments_are_strong(effects)
     return outcomes + synthetic_controls_fit(effects, settings.liftos_pre_fit_max_ratio)
+
+
+def score_outcomes(rows: pd.DataFrame, scores: pd.DataFrame, settings: Settings) -> list[CheckOutcome]:
+    """Rules on propensity scores: overlap, effective controls, balance."""
+    if len(scores) == 0:
+        return []
+    return overlap_for_the_treated(
+        scores, settings.liftos_overlap_min_effective_controls
+    ) + weighted_arms_are_alike(
+        with_scores(rows, scores),
+        _BALANCED,
+        settings.liftos_balance_max_smd,
+        settings.liftos_balance_max_variance_ratio,
+        settings.liftos_balance_max_distance,
+    )
 
 
 def with_scores(rows: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
