@@ -2,8 +2,9 @@
 
 Weeks begin on Monday and are used once none of their days is pulled again: an answer moves once a week. A unit is treated
 from the first whole week after its start, for four of them; the week in which it starts is one of anticipation, and
-compared with the week before that. Outcomes are divided by the unit's own level and weighted by it, so that trends are
-parallel in proportion: what the calendar does to a unit grows with its size.
+compared with the week before that. Units that their account's date treats together are one cluster. Outcomes are divided by
+the unit's own level and weighted by it, so that trends are parallel in proportion: what the calendar does to a unit grows
+with its size.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ import numpy as np
 import pandas as pd
 
 from liftos_pipeline.causal import Panel, estimate
-from liftos_pipeline.causal.results import EffectEstimate
+from liftos_pipeline.causal.results import REFUSED, EffectEstimate
 from liftos_pipeline.errors import LiftosError
-from liftos_pipeline.stages.designs import DESIGNS, KEY, PanelEffect, treatments_of_designs
+from liftos_pipeline.stages.designs import DESIGNS, KEY, STAGGERED, PanelEffect, treatments_of_designs
 from liftos_pipeline.stages.grid import Grid, to_grid
 from liftos_pipeline.stages.memory import remembered
 from liftos_pipeline.stages.roles import PRIMARY_OUTCOMES, ROLES
@@ -26,6 +27,8 @@ WEEK = 7
 BASE_WEEKS = 4
 """First weeks of the panel: the level of a unit is its mean over them, and nobody who starts in them is analysed."""
 AFTER_WEEKS = 4
+MIN_TREATED = 20
+"""Treated units below which the effect of ``staggered_did`` is refused; its path is drawn."""
 _THURSDAY = 3
 """Days from a Monday to 1970-01-01, day 0."""
 _LIMITS = ("estimate", "std_error", "ci_low", "ci_high", "band_low", "band_high")
@@ -80,7 +83,7 @@ def _found(
 ) -> EffectEstimate | str:
     try:
         weeks = by_week(grid, starts, others, design, column)
-        return _estimated(weeks, method, level, seed)
+        return _estimated(weeks, method, design, level, seed)
     except LiftosError as error:
         return str(error)
 
@@ -165,12 +168,13 @@ def whole_weeks(grid: Grid) -> tuple[int, int]:
 
 
 @remembered
-def _estimated(weeks: pd.DataFrame, method: str, level: float, seed: int) -> EffectEstimate:
+def _estimated(weeks: pd.DataFrame, method: str, design: str, level: float, seed: int) -> EffectEstimate:
     if method == "synthetic_control":
         balanced = _balanced(weeks)
         panel = Panel.from_frame(balanced, outcome="outcome", treatment="treated", unit="unit", period="week")
         return estimate(method, panel, level=level, seed=seed)
-    table = weeks.assign(outcome=weeks["outcome"] / weeks["base"])
+    together = weeks["unit"].str.rsplit(":", n=1).str[0] if design == STAGGERED else weeks["unit"]
+    table = weeks.assign(outcome=weeks["outcome"] / weeks["base"], together=together)
     panel = Panel.from_frame(
         table,
         outcome="outcome",
@@ -178,7 +182,7 @@ def _estimated(weeks: pd.DataFrame, method: str, level: float, seed: int) -> Eff
         unit="spell",
         period="week",
         weights="base",
-        cluster="unit",
+        cluster="together",
     )
     found = estimate(
         method,
@@ -190,7 +194,14 @@ def _estimated(weeks: pd.DataFrame, method: str, level: float, seed: int) -> Eff
         aggregation="dynamic",
     )
     treated = weeks.groupby("unit").agg(treated=("treated", "max"), base=("base", "first"))
-    return _times(found, float(treated.loc[treated["treated"] == 1, "base"].mean()))
+    told = _times(found, float(treated.loc[treated["treated"] == 1, "base"].mean()))
+    n_treated = int(treated["treated"].sum())
+    if n_treated >= MIN_TREATED or told.refused is not None:
+        return told
+    few = f"{n_treated} treated units; the standard error by weeks takes {MIN_TREATED}"
+    return replace(
+        told, diagnostics={**told.diagnostics, REFUSED: few}, warnings=(*told.warnings, f"refused: {few}")
+    )
 
 
 def _balanced(weeks: pd.DataFrame) -> pd.DataFrame:

@@ -159,6 +159,29 @@ def test_effects_come_in_units_of_the_outcome_with_a_path() -> None:
     assert set(path["design"]) == {"landmarked"}
 
 
+@pytest.mark.parametrize(("n_units", "n_treated", "told"), [(57, 19, "19 treated units"), (58, 20, None)])
+def test_few_treated_units_have_a_path_and_no_effect_to_use(
+    n_units: int, n_treated: int, told: str | None
+) -> None:
+    days, starts = world(1, n_units)
+    assert len(starts) == n_treated
+    (found, *_) = weekly_effects(days, starts, 0.95, 0)
+    assert isinstance(found.found, EffectEstimate) and found.found.path is not None
+    assert (found.found.refused or "").startswith(told or "") and (found.found.refused is None) == (told is None)
+
+
+def test_units_that_their_accounts_date_treats_are_one_cluster() -> None:
+    days, starts = world(1, 60)
+    account = {unit: f"meta:{int(unit[1:]) % 12}:{unit}" for unit in set(days["unit_id"])}
+    days, starts = (table.assign(unit_id=table["unit_id"].map(account)) for table in (days, starts))
+    clusters = {}
+    for method in ("observational", "quasi_experimental"):
+        (found, *_) = weekly_effects(days, starts.assign(assignment_method=method), 0.95, 0)
+        assert isinstance(found.found, EffectEstimate)
+        clusters[found.design] = found.found.n_clusters
+    assert clusters == {"landmarked": 60, "staggered": 12}
+
+
 def test_one_treated_unit_is_compared_with_a_weighted_mean_of_others() -> None:
     days, starts = world(2)
     alone = starts.iloc[:1]
