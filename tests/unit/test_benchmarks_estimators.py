@@ -17,6 +17,7 @@ from liftos_pipeline.benchmarks import (
     detector_speed,
     estimators,
     geo_tests,
+    ingestion,
     operating_points,
     runners,
     simulator,
@@ -181,6 +182,8 @@ def test_every_label_fits_too() -> None:
 def test_json_is_one_strict_object(monkeypatch: pytest.MonkeyPatch) -> None:
     times = transformation.TransformationTimes(720, 0.5, 0.1, 3.0, 6.0)
     monkeypatch.setattr(transformation, "measure", lambda records: times)
+    pulled = ingestion.IngestionTimes(1_000_000, 28, 20.0, 25.0, 380.0, 77_000, 1.5, 1.6)
+    monkeypatch.setattr(ingestion, "measure", lambda n_rows, days: pulled)
     monkeypatch.setattr(estimators, "measure", lambda quick: iter(ROWS))
     share = Share(0.05, 0.003)
     cell = GeoRow("published", 5_000, *[share] * 6, n_peer=100, n_unbounded=1, seconds=30.0)
@@ -200,6 +203,7 @@ def test_json_is_one_strict_object(monkeypatch: pytest.MonkeyPatch) -> None:
     assert facts["estimators"][0]["estimate"] is None
     assert facts["estimators"][2]["seconds"] == 12.5
     assert facts["transformation"]["records"] == 720
+    assert [row["rows_per_s"] for row in facts["ingestion"]] == [50_000.0, 50_000.0]
     assert facts["geo_tests"][0]["missed"] == {"value": 0.05, "error": 0.003}
     assert facts["simulator"][0]["unit_days_per_core_s"] == 2_880
     assert (facts["certificate"]["judged"], facts["certificate"]["seconds"]) == (11, 40.0)
