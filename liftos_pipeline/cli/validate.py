@@ -20,7 +20,9 @@ def validate(
     quick: Annotated[bool, typer.Option(help="A few worlds: minutes, and most lines undecided.")] = False,
     worlds: Annotated[int | None, typer.Option(help="Clean worlds to play; 4 if quick, else 64.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the unseen half; drawn if not given.")] = None,
-    html: Annotated[Path | None, typer.Option(help="A page with all lines and a picture.")] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="File for a page with a picture (.html) or a table (.md).")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Play simulated worlds to their verdicts and hold them against the truth: coverage, bias, decisions, attribution; then
@@ -29,7 +31,7 @@ def validate(
     Every line has its Monte-Carlo error at the level of the whole table: pass, fall short, or undecided. Ends with 1 if one
     falls short.
 
-    Example: liftos validate --quick --seed 7 --html validation.html
+    Example: liftos validate --quick --seed 7 --page validation.html
     """
     from dataclasses import replace
 
@@ -42,6 +44,8 @@ def validate(
             if worlds < 2:
                 raise LiftosError("at least 2 worlds", str(worlds), "Errors are those of worlds: use 60 or more.")
             size = replace(size, worlds=worlds)
+        if page is not None and page.suffix not in (".html", ".md"):
+            raise LiftosError("a file that ends with .html or .md in --page", str(page), "Name it so.")
         chosen = secrets.randbelow(validation.LARGEST_SEED) if seed is None else seed
         if not 0 <= chosen < validation.LARGEST_SEED:
             raise LiftosError(f"a seed from 0 to {validation.LARGEST_SEED - 1}", str(chosen), "Choose another.")
@@ -53,8 +57,8 @@ def validate(
             cells += step.cells
         judged = judge(cells)
         lines = [{**plain(row), "claim": validation.CLAIMS.get(_name(row.cell))} for row in judged]
-        if html is not None:
-            _write(html, lines, told)
+        if page is not None:
+            _write(page, lines, told)
     if as_json:
         print(json.dumps({"seed": chosen, "fixed_seed": validation.FIXED_SEED, **vars(size), "lines": lines}))  # noqa: T201
     else:
@@ -66,18 +70,19 @@ def validate(
         raise typer.Exit(1)
 
 
-def _write(html: Path, lines: list[dict[str, object]], told: str) -> None:
+def _write(page: Path, lines: list[dict[str, object]], told: str) -> None:
     from datetime import date
 
-    from liftos_pipeline.report.validation_page import validation_page
+    from liftos_pipeline.report.validation_page import validation_page, validation_table
 
+    write = validation_table if page.suffix == ".md" else validation_page
     try:
-        html.write_text(validation_page(lines, told, date.today().isoformat()), encoding="utf-8")
+        page.write_text(write(lines, told, date.today().isoformat()), encoding="utf-8")
     except OSError as error:
         raise LiftosError(
-            "a file that can be written in --html", f"{html}: {error.strerror}", "Choose another."
+            "a file that can be written in --page", f"{page}: {error.strerror}", "Choose another."
         ) from None
-    err.print(f"page in {html}", highlight=False)
+    err.print(f"results in {page}", highlight=False)
 
 
 def _name(cell: Cell) -> str:

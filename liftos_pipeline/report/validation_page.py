@@ -1,4 +1,4 @@
-"""One HTML page of a validation: what is claimed, what was asked, what was measured. No network, no script."""
+"""A validation as one HTML page or a Markdown table: what is claimed, what was asked, what was measured."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VERDICTS = (*_CLASSES, "")
 
 
 def validation_page(lines: Sequence[Record], told: str, made_at: str) -> str:
-    """The page.
+    """One HTML page without network or script.
 
     Parameters
     ----------
@@ -52,6 +52,30 @@ def validation_page(lines: Sequence[Record], told: str, made_at: str) -> str:
         style=(_FOLDER / "page.css").read_text(),
         figure=_figure,
     )
+
+
+def validation_table(lines: Sequence[Record], told: str, made_at: str) -> str:
+    """Markdown table of the lines that something is asked of, or that others claim; parameters as of the page."""
+    rows = [
+        f"Measured on {made_at}: {told}. The error is that of the table as a whole, at 5 %.",
+        "",
+        "| what | asked | measured | error | draws | verdict | the system measured against claims |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for line in lines:
+        if line["sense"] == "shown" and not line["claim"]:
+            continue
+        asked = "" if line["sense"] == "shown" else f"{line['sense']} {_short(line['asked'])}"
+        numbers = f"{_short(line['rate'])} | {_short(line['error'])} | {line['draws']:,}"
+        part = str(line["detector"]).replace("_", " ")
+        rows.append(
+            f"| {part}: {line['name']} | {asked} | {numbers} | {line['verdict']} | {line['claim'] or ''} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, int | float) and math.isfinite(value) else "unknown"
 
 
 def distance(line: Record) -> float:

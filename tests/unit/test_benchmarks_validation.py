@@ -14,7 +14,7 @@ from liftos_pipeline.benchmarks.effect_worlds import Drawn
 from liftos_pipeline.benchmarks.operating_points import Cell, judge, plain
 from liftos_pipeline.benchmarks.temporal import spans_of
 from liftos_pipeline.benchmarks.validation import CLAIMS
-from liftos_pipeline.report.validation_page import distance, validation_page
+from liftos_pipeline.report.validation_page import distance, validation_page, validation_table
 
 
 def rates(cells: object) -> dict[str, float]:
@@ -105,3 +105,19 @@ def test_the_page_has_every_line_with_its_verdict_and_claim_and_asks_nothing_of_
     assert "The system measured against claims 20-40 % less waste" in page
     assert "&lt;b&gt;odd" in page and "<b>odd" not in page and "nan" not in page.split("</figure>")[1]
     assert not re.search(r"(src|href)=\"(?!data:)", page)
+
+
+def test_the_table_has_what_is_asked_or_claimed_and_unknown_is_no_number() -> None:
+    cells = [
+        Cell("confounder_score", "F1", "at least", 0.95, 200, 0.981, 0.002),
+        Cell("effects", "MAE", "shown", math.nan, 200, 0.03, 0.002),
+        Cell("effects", "nobody", "at most", 0.05, 0, math.nan, math.nan),
+        Cell("decisions", "bias over mean effect", "shown", math.nan, 64, 0.01, 0.002),
+    ]
+    lines = [{**plain(row), "claim": CLAIMS.get(f"{row.cell.detector}: {row.cell.name}")} for row in judge(cells)]
+    table = validation_table(lines, "seeds 1..", "2026-06-30")
+    assert "Measured on 2026-06-30: seeds 1.." in table
+    assert re.search(r"\| confounder score: F1 \| at least 0.95 \| 0.981 \| 0.00\d+ \| 200 \| pass \|  \|", table)
+    assert "| effects: nobody | at most 0.05 | unknown | unknown | 0 | undecided |" in table
+    assert "| decisions: bias over mean effect |  | 0.01 |" in table and "| bias 5 % |" in table
+    assert "MAE" not in table
