@@ -58,11 +58,16 @@ class Home:
         return self.transport is not None
 
     def scenario(self) -> Scenario:
-        return scenario_named(self.settings.liftos_scenario)
+        return scenario_of(self.settings)
 
     def world(self, through: date) -> World:
         """The simulated world behind this home, drawn at least through a day."""
         return world_at(self.scenario(), self.settings.liftos_seed, end_of(through).replace(tzinfo=UTC))
+
+
+def scenario_of(settings: Settings) -> Scenario:
+    """The scenario of a simulated home, whose world begins on the home's first as-of day."""
+    return replace(scenario_named(settings.liftos_scenario), start=settings.liftos_start_date)
 
 
 def open_home(settings: Settings) -> Home:
@@ -77,7 +82,7 @@ def open_home(settings: Settings) -> Home:
                 "Unset LIFTOS_FAULT_SEED: no fault is put between a real platform and its data.",
             )
         return Home(settings, warehouse, None, _hash_key(settings.home))
-    scenario = scenario_named(settings.liftos_scenario)
+    scenario = scenario_of(settings)
     start = datetime.combine(scenario.start, datetime.min.time(), UTC)
     accounts = world_at(scenario, settings.liftos_seed, start).accounts()
     app = simulated_app(scenario, settings.liftos_seed)

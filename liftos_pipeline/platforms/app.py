@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SIMULATED_ORIGIN = "http://platforms.local"
 CLOCK_HEADER = "X-Liftos-Clock"
-HORIZON_DAYS = 730
+HORIZON_DAYS = 1_100
 WORLD_STEP_DAYS = 60
 """Worlds are drawn in lengths of whole steps, so that few are drawn while the clock moves on."""
 

@@ -123,7 +123,7 @@ def simultaneous_rates(hits: Sequence[Floats], weights: Floats, level: float) ->
     values, n = np.array([np.nanmean(hits[place]) for place in known]), count[known]
     smoothed = (values * n + 1) / (n + 2)
     error = np.maximum(np.nanstd(drawn, axis=1), np.sqrt(smoothed * (1 - smoothed) / n))
-    largest = np.nanmax(np.abs(drawn - values[:, None]) / error[:, None], axis=0)
+    largest = np.fmax.reduce(np.abs(drawn - values[:, None]) / error[:, None], axis=0)
     margin = max(float(np.nanquantile(largest, level)), _normal(level, len(known))) * error
     odds, factor = smoothed / (1 - smoothed), np.exp(margin / (smoothed * (1 - smoothed)))
     bounds.value[known] = values
