@@ -102,12 +102,16 @@ def run_daily(settings: Settings, first: date, last: date, progress: Progress) -
     Raises
     ------
     LiftosError
-        A day has not ended or lies before the home's start.
+        A day has not ended or lies before the home's start; a home that is newer, of the other mode, or of no scenario.
     """
+    from liftos_pipeline.ingest import open_home
+
     if first > last:
         raise errors.LiftosError("a first day that is not after the last", f"{first} to {last}", "Exchange them.")
     for day in (first, last):
         settings.check_as_of(day, datetime.now(UTC))
+    with open_home(settings).warehouse.read():
+        pass
     return _run_job("daily", settings, first, last, progress)
 
 
