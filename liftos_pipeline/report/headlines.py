@@ -6,6 +6,8 @@ from liftos_pipeline.report import words
 from liftos_pipeline.report.inputs import Record
 
 _CHANGES = " changes"
+_REGIONS = "geo_experiment"
+"""Told for themselves: the sum of a channel does not hold them."""
 _CERTAIN = {"up": "raised", "down": "lowered"}
 
 
@@ -40,13 +42,19 @@ def _reasons(answer: Record) -> list[str]:
 
 
 def channel_lead(platform: object, answers: list[Record], total: Record | None, break_even: object) -> str:
-    """The channel in one sentence."""
+    """The channel in a sentence, and one for its experiment of regions."""
     name = words.channel(platform)
     if not answers:
         return f"{name}: nothing was changed that can be judged yet."
-    told = [answer for answer in answers if answer["verdict"] in words.TOLD]
+    regions = [answer for answer in answers if answer["design"] == _REGIONS]
+    others = [answer for answer in answers if answer["design"] != _REGIONS]
+    leads = [sentence(answer, break_even) for answer in regions if answer["verdict"] in words.TOLD]
+    told = [answer for answer in others if answer["verdict"] in words.TOLD]
     if told and total is not None and words.known(total.get("incremental")):
-        return f"{name}: {_total(told, total, len(answers), break_even)}"
+        leads.append(words.capital(_total(told, total, len(others), break_even)))
+    if leads:
+        first, *rest = leads
+        return " ".join([f"{name}: {first[0].lower()}{first[1:]}", *rest])
     hints = [answer for answer in answers if answer["direction"] in _CERTAIN]
     outcome = words.outcome(answers[0]["outcome"])
     if not hints:

@@ -7,6 +7,7 @@ import dataclasses
 import io
 import json
 
+import pandas as pd
 import pytest
 
 from liftos_pipeline.report import words
@@ -30,6 +31,28 @@ def test_the_channel_is_told_in_one_sentence() -> None:
         "before in the same days (9,500 in all); return on the added spend 0.70 (0.40 to 0.95), below the break-even of 1; "
         "2 of 3 kinds of change are left out."
     )
+
+
+def test_an_experiment_of_regions_leads_with_its_own_sentence_and_is_no_part_of_the_sum() -> None:
+    row = {
+        "treatment_type": "budget_change",
+        "design": "geo_experiment",
+        "outcome": "orders",
+        "label": "effect_on_orders",
+    }
+    sales = attribution().query("treatment_type == 'budget_change' and outcome == 'conversions_reported'")
+    judged = verdicts().query("treatment_type == 'budget_change' and outcome == 'conversions_reported'")
+    region = sales.assign(
+        **row, incremental=900.0, incremental_low=500.0, incremental_high=1300.0, reported_change=None
+    )
+    told = pd.concat([attribution(), region]), pd.concat([verdicts(), judged.assign(**row, tier="T1")])
+    (channel,) = contents(report_input(attribution=told[0], verdicts=told[1]))["channels"]
+    lead = "Meta: budget changes in drawn regions added 900 orders (500 to 1,300). Budget changes added 1,618 conversions"
+    assert channel["lead"].startswith(lead) and channel["lead"].endswith("2 of 3 kinds of change are left out.")
+    alone = told[0].assign(incremental=[None] * (len(told[0]) - 1) + [900.0])
+    refused = pd.concat([verdicts().assign(verdict="refuse"), judged.assign(**row, tier="T1")])
+    (channel,) = contents(report_input(attribution=alone, verdicts=refused))["channels"]
+    assert channel["lead"] == "Meta: budget changes in drawn regions added 900 orders (500 to 1,300)."
 
 
 def test_a_channel_without_numbers_tells_directions_and_what_they_wait_for() -> None:
