@@ -66,7 +66,7 @@ def geo_did(
     Vaver and Koehler (2011), Measuring ad effectiveness using geo experiments, section 5. Bertrand, Duflo and
     Mullainathan (2004), QJE 119(1): why serial correlation cannot be ignored.
     """
-    units = donor_panel(panel, "geo_did", uses_covariates=isinstance(spend, str))
+    units = donor_panel(panel, "geo_did", uses_covariates=isinstance(spend, str), on_logarithms=True)
     Y = units.origin + units.Y
     _refuse_unusable(units, Y)
     start = int(units.start[0])
