@@ -10,6 +10,8 @@ from liftos_pipeline.schema import Table
 
 OWNERS = ["team:growth-data"]
 _MOST_ROWS = 30
+_LONGEST = 80
+"""Characters of a cell."""
 
 
 def column_schema(table: Table) -> Mapping[str, object]:
@@ -54,4 +56,7 @@ def markdown_table(rows: pd.DataFrame, columns: tuple[str, ...]) -> dg.MetadataV
 def _cell(value: object) -> str:
     if value is None or (isinstance(value, float) and pd.isna(value)):
         return ""
-    return f"{value:.4g}" if isinstance(value, float) else str(value).replace("|", "\\|").replace("\n", "; ")
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    text = str(value).replace("\n", "; ")
+    return (text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…").replace("|", "\\|")
