@@ -59,7 +59,7 @@ def user_interface(quiet_home: Path, tmp_path_factory: pytest.TempPathFactory) -
     shutil.copytree(quiet_home, home, dirs_exist_ok=True)
     interface = Interface(home)
     yield interface
-    interface.stop()
+    assert interface.stop() == 0
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -30,16 +31,16 @@ STATUS = (
 
 
 class Interface:
-    """`liftos dev` on a free port of a home, daemon included. It takes some twenty seconds until it answers."""
+    """`liftos start` on a free port of a home, daemon included. It takes some twenty seconds until it answers."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
-        with (home / "dev.log").open("w") as log:
+        with (home / "logs" / "start.log").open("w") as log:
             self._process = subprocess.Popen(
-                [str(BIN / "liftos"), "dev", "--port", str(self._port)],
+                [str(BIN / "liftos"), "start", "--port", str(self._port)],
                 env=environment(home),
                 cwd=ROOT,
                 stdout=log,
@@ -54,13 +55,14 @@ class Interface:
         _wait_until(lambda: _answers(address), 120)
         return address
 
-    def stop(self) -> None:
-        """With everything that it started."""
-        os.killpg(self._process.pid, signal.SIGINT)
+    def stop(self) -> int:
+        """As a service is ended: by a signal to the command alone, which ends what it started. Its exit code."""
+        self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            return self._process.wait(timeout=60)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
 
 def backfill(interface: Interface, day: str) -> str:
