@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def beside() -> Iterator[ThreadPoolExecutor]:
     """Threads that only wait for processes."""
-    with ThreadPoolExecutor(2) as threads:
+    with ThreadPoolExecutor(3) as threads:
         yield threads
 
 
@@ -66,3 +66,11 @@ def user_interface(quiet_home: Path, tmp_path_factory: pytest.TempPathFactory) -
 def backfill_status(beside: ThreadPoolExecutor, user_interface: Interface) -> Future[str]:
     """How a backfill ends that is asked for over the last day of a ready home."""
     return beside.submit(backfill, user_interface, LAST)
+
+
+@pytest.fixture(scope="session")
+def clicked_backfill(beside: ThreadPoolExecutor, user_interface: Interface) -> Future[tuple[set[str], set[str]]]:
+    """A backfill over both days by clicks in a browser: runs of its rows before and after."""
+    from tests.browser.driver import backfill_by_clicks
+
+    return beside.submit(backfill_by_clicks, user_interface)
