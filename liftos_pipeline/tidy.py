@@ -6,7 +6,7 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from liftos_pipeline.run import open_instance
+from liftos_pipeline.run import delete_failed_runs
 from liftos_pipeline.settings import Settings
 from liftos_pipeline.warehouse import Warehouse
 from liftos_pipeline.warehouse.archive import drop_bodies
@@ -27,7 +27,7 @@ def tidy_home(settings: Settings, days: int, pages_days: int | None = None) -> d
     oldest = now - timedelta(days=days)
     return {
         "logs": _old_logs(settings.home, oldest),
-        "failed runs": _failed_runs(settings, oldest),
+        "failed runs": delete_failed_runs(settings, oldest),
         "raw pages": 0 if pages_days is None else _old_pages(settings, now - timedelta(days=pages_days)),
     }
 
@@ -42,17 +42,6 @@ def _old_logs(home: Path, oldest: datetime) -> int:
         else:
             path.unlink()
     return len(old)
-
-
-def _failed_runs(settings: Settings, oldest: datetime) -> int:
-    from dagster import DagsterRunStatus, RunsFilter
-
-    wanted = RunsFilter(statuses=[DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED], created_before=oldest)
-    with open_instance(settings) as instance:
-        runs = instance.get_runs(wanted)
-        for run in runs:
-            instance.delete_run(run.run_id)
-    return len(runs)
 
 
 def _old_pages(settings: Settings, oldest: datetime) -> int:
