@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from liftos_pipeline.cli.console import clear_errors, err
+from liftos_pipeline.cli.serve import bound
 from liftos_pipeline.errors import PlatformError
 from liftos_pipeline.settings import load_settings
 
@@ -52,6 +53,7 @@ def _serve(host: str, port: int) -> None:
         from liftos_pipeline.run import open_instance
 
         settings = load_settings()
+        bound(host, port).close()  # a port that is taken is said at once
         open_instance(settings).dispose()
         os.environ["LIFTOS_HOME"] = str(settings.home)
         commands = {
@@ -70,7 +72,7 @@ def _serve(host: str, port: int) -> None:
             raise PlatformError(
                 "a web server and a daemon that go on",
                 f"{name} ended with {processes[name].returncode}",
-                "What it said stands above; a port that is taken is the usual reason.",
+                "What it said stands above.",
             )
         except _Ended:
             pass
