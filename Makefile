@@ -9,7 +9,7 @@ DBT_FILES := $(shell find dbt_models -name target -prune -o -name logs -prune -o
 # Bytecode is kept in .venv and beside our files, whatever the shell says: every process starts seconds sooner.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test check dev bench faults fuzz test-scale clean
+.PHONY: setup demo test check dev browser pictures bench faults fuzz test-scale clean
 
 setup: $(STAMP) $(MANIFEST)
 
@@ -45,6 +45,17 @@ check: setup
 
 dev: setup
 	@$(BIN)/liftos dev
+
+# A Chromium for the tests that look at pages: the machine's, else its package, else playwright's own.
+browser: setup
+	@command -v chromium || command -v chromium-browser || command -v google-chrome \
+	  || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; } \
+	  || $(BIN)/playwright install chromium \
+	  || { echo "== no browser: none is installed and none could be; tests in tests/browser will be skipped"; exit 1; }
+
+pictures: setup
+	@echo "== pictures: docs/report.png and docs/graph.png"
+	@$(BIN)/python -m docs.pictures
 
 bench: setup
 	@$(BIN)/liftos benchmark

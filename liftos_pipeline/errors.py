@@ -43,7 +43,9 @@ class WarehouseError(LiftosError):
 
 
 class NotPublished(WarehouseError):
-    """The home has no public database, or not yet what was asked of it."""
+    """The home has no public database, or not yet what was asked of it. Nothing failed: something is to be run first."""
+
+    exit_code = 2
 
 
 class WindowRefused(WarehouseError):

@@ -12,6 +12,7 @@ from liftos_pipeline.report.formats import as_csv, as_json
 from liftos_pipeline.report.inputs import EARLIER_TABLES, TABLES, Earlier, Record, ReportInput
 from liftos_pipeline.report.page import as_html
 from liftos_pipeline.warehouse import result_days
+from liftos_pipeline.warehouse.public import PublicDatabase
 
 FORMATS: dict[str, Callable[[ReportInput, Record], str]] = {
     "html": as_html,
@@ -26,36 +27,38 @@ def read_day(home: Path, as_of: date | None = None) -> ReportInput:
     Raises
     ------
     LiftosError
-        Nothing was published, or the day has no results.
+        The day has no results.
+    NotPublished
+        Nothing was published.
     WarehouseError
         The database cannot be read.
     """
-    with result_days.open_public(home) as connection:
-        days = result_days.result_days(connection)
-        day = as_of or (days[-1] if days else None)
-        if day is None or day not in days:
-            newest = ", ".join(map(str, days[-3:])) or "none"
-            raise LiftosError(
-                "an as-of day that has results",
-                f"{day or 'a home without any'}; the newest: {newest}",
-                f"`liftos run{'' if day is None else f' --date {day}'}` computes one.",
-            )
-        before = [other for other in days if other < day]
-        mode = result_days.home_mode(connection)
-        earlier = None
-        if before:
-            last, rows = before[-1], result_days.rows_of_day(connection, EARLIER_TABLES, before[-1])
-            earlier = Earlier(last, rows, result_days.effects_given(connection, last))
-        return ReportInput(
-            as_of=day,
-            source_mode=mode,
-            tables=result_days.rows_of_day(connection, TABLES, day),
-            given=result_days.effects_given(connection, day),
-            vintages=result_days.vintages(connection, day),
-            settings=result_days.run_settings(connection, day),
-            earlier=earlier,
-            truth=result_days.true_effects(connection, day) if mode == "simulated" else None,
+    published = PublicDatabase(home / "liftos.duckdb", follows=False)
+    days = result_days.result_days(published)
+    day = as_of or (days[-1] if days else None)
+    if day is None or day not in days:
+        newest = ", ".join(map(str, days[-3:])) or "none"
+        raise LiftosError(
+            "an as-of day that has results",
+            f"{day or 'a home without any'}; the newest: {newest}",
+            f"`liftos run{'' if day is None else f' --date {day}'}` computes one.",
         )
+    before = [other for other in days if other < day]
+    mode = result_days.home_mode(published)
+    earlier = None
+    if before:
+        last, rows = before[-1], result_days.rows_of_day(published, EARLIER_TABLES, before[-1])
+        earlier = Earlier(last, rows, result_days.effects_given(published, last))
+    return ReportInput(
+        as_of=day,
+        source_mode=mode,
+        tables=result_days.rows_of_day(published, TABLES, day),
+        given=result_days.effects_given(published, day),
+        vintages=result_days.vintages(published, day),
+        settings=result_days.run_settings(published, day),
+        earlier=earlier,
+        truth=result_days.true_effects(published, day) if mode == "simulated" else None,
+    )
 
 
 def write_report(given: ReportInput, report: Record, kind: str, file: Path) -> Path:

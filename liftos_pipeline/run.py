@@ -80,6 +80,18 @@ def open_instance(settings: Settings) -> DagsterInstance:
         return DagsterInstance.get()
 
 
+def delete_failed_runs(settings: Settings, oldest: datetime) -> int:
+    """Delete what Dagster knows of runs that failed or were cancelled before ``oldest``; how many."""
+    from dagster import DagsterRunStatus, RunsFilter
+
+    wanted = RunsFilter(statuses=[DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED], created_before=oldest)
+    with open_instance(settings) as instance:
+        runs = instance.get_runs(wanted)
+        for run in runs:
+            instance.delete_run(run.run_id)
+    return len(runs)
+
+
 def replay_day(settings: Settings, as_of: date, progress: Progress) -> RunOutcome:
     """Compute one past as-of day once more from what was stored by then. Pulls nothing.
 

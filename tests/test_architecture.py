@@ -43,6 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "explain": {"settings", "stages", "warehouse"},
     "reporting": {"report", "warehouse", "errors"},
     "forget": {"ingest", "sources", "warehouse", "errors"},
+    "tidy": {"run", "settings", "warehouse"},
     "reparse": {"ingest", "schema", "sources", "warehouse", "errors"},
     "doctor": {"settings", "errors", "ingest", "sources", "checks", "schema", "warehouse"},
     "cli": {
@@ -51,6 +52,7 @@ ALLOWED: dict[str, set[str]] = {
         "run",
         "forget",
         "reparse",
+        "tidy",
         "explain",
         "doctor",
         "api",

@@ -172,6 +172,17 @@ def certify(
     ----------
     Bertrand, Duflo and Mullainathan (2004), QJE 119(1). Kohavi, Tang and Xu (2020), Trustworthy Online Controlled
     Experiments, chapter 19: A/A tests.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = [(u, t, int(u % 4 == 1 and t >= 16), (7 * u * t) % 5) for u in range(12) for t in range(20)]
+    >>> table = pd.DataFrame(rows, columns=["shop", "week", "d", "noise"])
+    >>> table["y"] = 20 + table["shop"] + table["week"] + table["noise"]
+    >>> panel = Panel.from_frame(table, outcome="y", treatment="d", unit="shop", period="week")
+    >>> found = certify(panel, ["did", "difference_in_means"], n_replays=40).table
+    >>> dict(zip(found["method"], found["status"]))
+    {'did': 'widened', 'difference_in_means': 'blocked'}
     """
     if n_replays < MIN_ANSWERS:
         raise LiftosError(f"at least {MIN_ANSWERS} replays", str(n_replays), "500 are usual.")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -123,15 +121,3 @@ def demo() -> None:
         for name, value in (("database", settings.home / "liftos.duckdb"), ("user interface", "make dev")):
             out.print(f"{name:15s}{value}", highlight=False, soft_wrap=True)
         err.print(f"{time.monotonic() - started:.0f} s in all", highlight=False)
-
-
-def dev(port: Annotated[int, typer.Option(help="Port of the user interface.")] = 3000) -> None:
-    """Open the Dagster user interface with its daemon, until interrupted."""
-    with clear_errors():
-        from liftos_pipeline.run import open_instance
-
-        settings = load_settings()
-        open_instance(settings).dispose()
-        os.environ["LIFTOS_HOME"] = str(settings.home)
-        program = str(Path(sys.executable).parent / "dagster")
-        os.execv(program, [program, "dev", "-m", "liftos_pipeline.definitions", "-p", str(port)])

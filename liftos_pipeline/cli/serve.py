@@ -44,7 +44,7 @@ def serve(
             )
         _log_to_stderr()
         application = create_app(settings)
-        listening = _bound(host, port)
+        listening = bound(host, port)
         config = uvicorn.Config(
             application, access_log=False, log_level="warning", server_header=False, timeout_keep_alive=30
         )
@@ -63,7 +63,7 @@ def _nothing(*_: object) -> None:
     """Interrupted is how it ends: exit code 0."""
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def bound(host: str, port: int) -> socket.socket:
     """Bound here, so that a port that is taken is a wrong call and not a failure later."""
     found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

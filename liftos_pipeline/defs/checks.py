@@ -4,6 +4,7 @@ Blocking where nothing behind it could be used. A platform whose data fail is re
 which its results are refused: the other platforms' stand.
 """
 
+import dataclasses
 import json
 from collections.abc import Callable
 
@@ -17,9 +18,10 @@ from liftos_pipeline.checks.overlap import overlap_for_the_treated
 from liftos_pipeline.checks.placebos import paths_were_parallel
 from liftos_pipeline.checks.results import every_row_has_an_interval_or_a_reason
 from liftos_pipeline.defs.partitions import daily, one_run
-from liftos_pipeline.defs.presentation import OWNERS
+from liftos_pipeline.defs.presentation import OWNERS, shown_of
 from liftos_pipeline.defs.resources import HomeResource
 from liftos_pipeline.defs.stage import read_by_day, vantages_of
+from liftos_pipeline.report.asset_pictures import gates_picture, not_passed
 from liftos_pipeline.schema import Table
 from liftos_pipeline.schema.results import (
     CERTIFICATES,
@@ -108,14 +110,19 @@ STOPPING = {
 }
 """Blocking checks of the panel."""
 _PANEL = dg.AssetKey(["quality", "panel"])
+SEEN = ("gate", "subject", "passed", "severity", "seen", "expected")
+"""What summaries show of what a rule saw."""
 
 
 @dg.asset(
     key=_PANEL,
-    deps=[dg.AssetKey(["mart", "marketing_panel"])],
+    deps=[
+        dg.AssetKey(["mart", "marketing_panel"]),
+        *(dg.AssetKey(["intermediate", name]) for name in ("int_levels__as_of", "int_attribution__as_of")),
+    ],
     partitions_def=daily,
     backfill_policy=one_run,
-    group_name="quality",
+    group_name="mart",
     owners=OWNERS,
     kinds={"python"},
     description="The panel as of each day, judged before anything is computed from it. The mart itself has no partitions.",
@@ -125,19 +132,32 @@ _PANEL = dg.AssetKey(["quality", "panel"])
     ],
 )
 def panel(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
-    """All rules on the panel from one reading of it, every as-of day of the run; the worst day decides."""
+    """All rules on the panel from one reading of it, every as-of day of the run; the worst day decides.
+
+    It stands with the mart, whose gate it is: in the group of what follows results it would turn the graph into a circle.
+    """
     opened = home.open()
     outcomes: dict[str, list[CheckOutcome]] = {name: [] for name in (*PANEL_GATES, *STOPPING)}
     vantages = vantages_of(context, opened)
+    newest: list[CheckOutcome] = []
     for vantage, (rows, levels, attribution) in read_by_day(
         opened,
         vantages,
         lambda inputs: [inputs.panel(PANEL_COLUMNS), inputs.levels(), inputs.attribution_settings()],
     ):
         found = panel_outcomes(rows, levels, attribution, vantage.as_of, vantage.settings)
-        for outcome in [*found, *stopping_outcomes(rows, levels, found, vantage.as_of, vantage.settings)]:
+        newest = [*found, *stopping_outcomes(rows, levels, found, vantage.as_of, vantage.settings)]
+        for outcome in newest:
             outcomes[outcome.gate].append(outcome)
-    return dg.MaterializeResult(check_results=[to_result(seen, name) for name, seen in outcomes.items()])
+        failed = sum(not outcome.passed for outcome in newest)
+        facts = {"checked": len(newest), "failed": failed, "dagster/row_count": len(rows)}
+        context.add_asset_metadata(facts, partition_key=vantage.as_of.isoformat())
+    seen = pd.DataFrame([dataclasses.asdict(outcome) for outcome in newest])
+    chosen, drawn = (seen, None) if seen.empty else (not_passed(seen), gates_picture(seen))
+    return dg.MaterializeResult(
+        metadata=shown_of(chosen, SEEN, drawn),
+        check_results=[to_result(seen, name) for name, seen in outcomes.items()],
+    )
 
 
 fresh = table_check(

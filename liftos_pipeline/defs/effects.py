@@ -1,10 +1,18 @@
 """Certificates, the effect estimates that they license with their paths, verdicts, and attribution."""
 
+from collections.abc import Hashable, Mapping
 from functools import partial
 
 import pandas as pd
 
 from liftos_pipeline.defs.stage import stage_asset
+from liftos_pipeline.report.asset_pictures import (
+    attribution_picture,
+    effects_picture,
+    on_sales,
+    totals,
+    verdicts_picture,
+)
 from liftos_pipeline.schema.results import (
     ATTRIBUTION,
     CAUSAL_MARKETING_DATA,
@@ -24,21 +32,38 @@ from liftos_pipeline.stages.effects import PANEL_COLUMNS, estimate_effects
 from liftos_pipeline.stages.experiments import rules_of
 from liftos_pipeline.stages.money import LiftStudy
 from liftos_pipeline.stages.paths import effect_paths
+from liftos_pipeline.stages.policy import RANK
 from liftos_pipeline.stages.verdicts import verdict_rows
 from liftos_pipeline.stages.weekly import PANEL_COLUMNS as WEEKLY_COLUMNS
 
 
-def _primary(rows: pd.DataFrame, column: str) -> dict[str, float]:
-    chosen = rows[(rows["role"] == "primary") & (rows["label"] != "secondary") & rows[column].notna()]
+def _primary(rows: pd.DataFrame) -> dict[str, float]:
+    chosen = on_sales(rows)
+    known = chosen[chosen["estimate"].notna()]
     return {
-        f"{row.platform}_{row.treatment_type}_{row.design}_{row.outcome}": float(getattr(row, column))
-        for row in chosen.itertuples()
+        **{f"{_analysis(row)}_{row['outcome']}": float(row["estimate"]) for row in known.to_dict("records")},
+        "effects": float(len(chosen)),
+        "effects_refused": float(chosen["refused"].notna().sum()),
     }
 
 
+def _verdicts(rows: pd.DataFrame) -> dict[str, float]:
+    counted = rows["verdict"].value_counts()
+    return {f"verdict_{name}": float(counted.get(name, 0)) for name in RANK}
+
+
 def _totals(rows: pd.DataFrame) -> dict[str, float]:
-    chosen = rows[(rows["scope"] == "channel") & rows["incremental"].notna()]
-    return {f"{row.platform}_{row.outcome}": float(row.incremental) for row in chosen.itertuples()}
+    channels = rows[(rows["scope"] == "channel") & rows["incremental"].notna()].to_dict("records")
+    returns = rows[(rows["scope"] == "treatment") & rows["marginal_iroas"].notna()].to_dict("records")
+    return {
+        **{f"{row['platform']}_{row['outcome']}": float(row["incremental"]) for row in channels},
+        **{f"marginal_iroas_{_analysis(row)}": float(row["marginal_iroas"]) for row in returns},
+        "without_a_number": float(totals(rows)["incremental"].isna().sum()),
+    }
+
+
+def _analysis(row: Mapping[Hashable, object]) -> str:
+    return f"{row['platform']}_{row['treatment_type']}_{row['design']}"
 
 
 def _studies(settings: Settings) -> dict[str, LiftStudy]:
@@ -94,7 +119,9 @@ effect_estimates = stage_asset(
         *("platform", "treatment_type", "design", "outcome", "method", "role", "estimate", "ci_low", "ci_high"),
         *("certificate", "refused"),
     ),
-    lambda rows: _primary(rows, "estimate"),
+    _primary,
+    picture=effects_picture,
+    summary=on_sales,
 )
 
 paths = stage_asset(
@@ -117,7 +144,8 @@ verdicts = stage_asset(
         partial(verdict_rows, *frames, break_even=settings.liftos_break_even_roas, studies=_studies(settings))
     ],
     ("platform", "treatment_type", "design", "outcome", "tier", "verdict", "direction", "decision", "reasons"),
-    lambda rows: {f"verdict_{name}": float(count) for name, count in rows["verdict"].value_counts().items()},
+    _verdicts,
+    picture=verdicts_picture,
 )
 
 _ATTRIBUTED = (CAUSAL_MARKETING_DATA, EFFECT_ESTIMATES, VERDICTS)
@@ -134,4 +162,6 @@ attribution = stage_asset(
         *("incremental", "incremental_low", "incremental_high", "marginal_iroas"),
     ),
     _totals,
+    picture=attribution_picture,
+    summary=totals,
 )

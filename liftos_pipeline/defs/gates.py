@@ -3,6 +3,7 @@
 from functools import partial
 
 from liftos_pipeline.defs.stage import stage_asset
+from liftos_pipeline.report.asset_pictures import gates_picture, not_passed, placebos_picture, scores_picture
 from liftos_pipeline.schema.results import (
     CAUSAL_GRAPH,
     CAUSAL_MARKETING_DATA,
@@ -43,6 +44,7 @@ placebos = stage_asset(
         f"placebo_{row.platform}_{row.treatment_type}": float(row.estimate)
         for row in rows[rows["estimate"].notna()].itertuples()
     },
+    picture=placebos_picture,
 )
 
 _JUDGED = (
@@ -50,6 +52,13 @@ _JUDGED = (
     *(EFFECT_ESTIMATES, EXTERNAL_FACTORS, MATURITY_CURVES, PLACEBOS),
 )
 """Result tables in the order of ``Results``."""
+_LEVELS = ["intermediate", "int_levels__as_of"]
+_FROM_SQL = [
+    ["mart", "marketing_panel"],
+    _LEVELS,
+    *(["intermediate", name] for name in ("int_attribution__as_of", "int_days__visible", "int_accounts__visible")),
+]
+"""What ``Data`` is read from."""
 
 
 def _data(inputs: Knowledge) -> Data:
@@ -67,7 +76,7 @@ def _data(inputs: Knowledge) -> Data:
 gates = stage_asset(
     GATES,
     "quality",
-    [["mart", "marketing_panel"], *([table.schema, table.name] for table in _JUDGED)],
+    [*_FROM_SQL, *([table.schema, table.name] for table in _JUDGED)],
     lambda inputs: [_data(inputs), Results(*(inputs.result(table) for table in _JUDGED))],
     lambda frames, settings, as_of: [partial(gate_rows, frames[0], frames[1], as_of, settings)],
     ("gate", "subject", "passed", "severity", "seen", "expected"),
@@ -75,13 +84,15 @@ gates = stage_asset(
         "gates_failed": float((~rows["passed"]).sum()),
         "errors": float((~rows["passed"] & (rows["severity"] == "error")).sum()),
     },
+    picture=gates_picture,
+    summary=not_passed,
 )
 
 _SCORED = (MATURITY_CURVES, CAUSAL_MARKETING_DATA, PROPENSITY_SCORES, CAUSAL_GRAPH, TREATMENTS)
 scores = stage_asset(
     SCORES,
     "quality",
-    [["mart", "marketing_panel"], *([table.schema, table.name] for table in _SCORED)],
+    [["mart", "marketing_panel"], _LEVELS, *([table.schema, table.name] for table in _SCORED)],
     lambda inputs: [inputs.panel(COLUMNS), inputs.levels(), *(inputs.result(table) for table in _SCORED)],
     lambda frames, settings, as_of: [
         partial(score_rows, *frames, as_of=as_of, tolerance=settings.liftos_reconcile_tolerance)
@@ -90,4 +101,5 @@ scores = stage_asset(
     lambda rows: {
         f"{row.platform}_{row.part}": float(row.score) for row in rows[rows["score"].notna()].itertuples()
     },
+    picture=scores_picture,
 )

@@ -1,4 +1,4 @@
-"""What the UI shows of every asset: owners, column schema, previews. No pipeline logic."""
+"""What the UI shows of every asset: owners, column schema, summaries, pictures. No pipeline logic."""
 
 import base64
 from collections.abc import Mapping
@@ -9,7 +9,9 @@ import pandas as pd
 from liftos_pipeline.schema import Table
 
 OWNERS = ["team:growth-data"]
-_PREVIEW_ROWS = 12
+_MOST_ROWS = 30
+_LONGEST = 80
+"""Characters of a cell."""
 
 
 def column_schema(table: Table) -> Mapping[str, object]:
@@ -34,16 +36,27 @@ def image(png: bytes) -> dg.MetadataValue:
     return dg.MetadataValue.md(f"![picture](data:image/png;base64,{base64.b64encode(png).decode()})")
 
 
-def preview(rows: pd.DataFrame, columns: tuple[str, ...]) -> dg.MetadataValue:
-    """First rows as a Markdown table."""
+def shown_of(rows: pd.DataFrame, columns: tuple[str, ...], png: bytes | None) -> dict[str, dg.MetadataValue]:
+    """Metadata of a materialisation: a summary, and a picture where there is one."""
+    told = {"summary": markdown_table(rows, columns)}
+    return told if png is None else {**told, "picture": image(png)}
+
+
+def markdown_table(rows: pd.DataFrame, columns: tuple[str, ...]) -> dg.MetadataValue:
+    """First rows as a Markdown table; says how many there are where it does not show all."""
     shown = [name for name in columns if name in rows.columns]
     lines = ["| " + " | ".join(shown) + " |", "|" + "---|" * len(shown)]
-    for row in rows[shown].head(_PREVIEW_ROWS).itertuples(index=False):
+    for row in rows[shown].head(_MOST_ROWS).itertuples(index=False):
         lines.append("| " + " | ".join(_cell(value) for value in row) + " |")
+    if len(rows) > _MOST_ROWS:
+        lines.append(f"\n{_MOST_ROWS} of {len(rows):,} rows")
     return dg.MetadataValue.md("\n".join(lines))
 
 
 def _cell(value: object) -> str:
     if value is None or (isinstance(value, float) and pd.isna(value)):
         return ""
-    return f"{value:.4g}" if isinstance(value, float) else str(value).replace("|", "\\|")
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    text = str(value).replace("\n", "; ")
+    return (text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…").replace("|", "\\|")

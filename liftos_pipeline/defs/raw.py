@@ -1,5 +1,7 @@
 """Raw pulls: one asset per stream of every source. A platform that is down does not stop the others."""
 
+from collections.abc import Sequence
+
 import dagster as dg
 
 from liftos_pipeline.defs.alarm import post_alarm
@@ -9,6 +11,8 @@ from liftos_pipeline.defs.resources import HomeResource, as_of_days
 from liftos_pipeline.errors import LiftosError, PlatformError, WindowRefused
 from liftos_pipeline.ingest import PullSummary, pull_stream
 from liftos_pipeline.run import PULLED
+from liftos_pipeline.schema import Table
+from liftos_pipeline.schema.ops import HOME, LOAD_RECEIPT
 from liftos_pipeline.settings import load_settings
 from liftos_pipeline.sources import SOURCES
 from liftos_pipeline.sources.stream import Source, Stream
@@ -98,6 +102,20 @@ def _judged(done: PullSummary) -> dg.AssetCheckResult:
     )
 
 
+def kept_beside(table: Table, streams: Sequence[dg.AssetsDefinition]) -> dg.AssetSpec:
+    """A table that every pull writes beside its own."""
+    return dg.AssetSpec(
+        [table.schema, table.name],
+        deps=[key for stream in streams for key in stream.keys],
+        group_name="raw",
+        owners=OWNERS,
+        kinds={"duckdb"},
+        description=f"{table.meaning} Every pull writes it beside its own rows.",
+        metadata=column_schema(table),
+    )
+
+
 raw_assets = [
     raw_asset(SOURCES[name], stream) for name in load_settings().platforms() for stream in SOURCES[name].streams
 ]
+accounts_kept = [kept_beside(table, raw_assets) for table in (HOME, LOAD_RECEIPT)]

@@ -11,7 +11,7 @@ import pandas as pd
 
 from liftos_pipeline import __version__
 from liftos_pipeline.defs.partitions import daily, one_run
-from liftos_pipeline.defs.presentation import OWNERS, column_schema, image, preview
+from liftos_pipeline.defs.presentation import OWNERS, column_schema, shown_of
 from liftos_pipeline.defs.resources import HomeResource, as_of_days
 from liftos_pipeline.ingest import Home
 from liftos_pipeline.schema import Table
@@ -40,6 +40,7 @@ def stage_asset(
     numbers: Callable[[pd.DataFrame], dict[str, float]] | None = None,
     follow: Callable[[pd.DataFrame, pd.DataFrame, Settings, date], pd.DataFrame] | None = None,
     picture: Callable[[pd.DataFrame], bytes | None] | None = None,
+    summary: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
 ) -> dg.AssetsDefinition:
     """Asset of one result table.
 
@@ -51,13 +52,15 @@ def stage_asset(
         (frames, settings, as-of day) -> calls whose answers are the day's rows, one below the other; made outside every
         lock, in other processes if there are many.
     shown : tuple of str
-        Columns of the preview.
+        Columns of the summary.
     numbers : callable, optional
         rows -> numeric metadata, plotted over partitions.
     follow : callable, optional
         (rows as of the newest earlier day, computed rows, settings, as-of day) -> rows: for a table that remembers.
     picture : callable, optional
         rows of the newest day -> PNG, or None where there is nothing to draw.
+    summary : callable, optional
+        rows of the newest day -> those that its summary shows first; all of them if not given.
     """
 
     @dg.asset(
@@ -93,9 +96,9 @@ def stage_asset(
             facts = numbers(written[as_of]) if numbers is not None and count else {}
             context.add_asset_metadata({"dagster/row_count": count, **facts}, partition_key=as_of.isoformat())
         newest = written[max(written)]
-        drawn = None if picture is None or len(newest) == 0 else picture(newest)
-        pictures = {} if drawn is None else {"picture": image(drawn)}
-        return dg.MaterializeResult(metadata={"preview": preview(newest, shown), **pictures})
+        drawn = None if picture is None or newest.empty else picture(newest)
+        chosen = newest if summary is None or newest.empty else summary(newest)
+        return dg.MaterializeResult(metadata=shown_of(chosen, shown, drawn))
 
     return stage
 

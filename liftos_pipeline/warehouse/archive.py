@@ -95,8 +95,8 @@ def keep_body(path: Path, body: bytes) -> str:
     return sha256
 
 
-def drop_bodies(path: Path, hashes: Iterable[str]) -> None:
-    """Delete bodies and write the file anew: nothing of them stays in it, nor in its log.
+def drop_bodies(path: Path, hashes: Iterable[str]) -> int:
+    """Delete bodies and write the file anew: nothing of them stays in it, nor in its log. How many there were.
 
     Raises
     ------
@@ -104,13 +104,16 @@ def drop_bodies(path: Path, hashes: Iterable[str]) -> None:
         The disk is full.
     """
     if not path.exists():
-        return
+        return 0
     with room_on_disk(path.parent), closing(_connect(path)) as connection:
         connection.execute("PRAGMA secure_delete = ON")
         with connection:
-            connection.executemany("DELETE FROM page_body WHERE sha256 = ?", [(sha256,) for sha256 in hashes])
+            deleted = connection.executemany(
+                "DELETE FROM page_body WHERE sha256 = ?", [(sha256,) for sha256 in hashes]
+            ).rowcount
         connection.execute("VACUUM")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return max(deleted, 0)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -15,7 +15,7 @@ from liftos_pipeline.errors import NotPublished, WarehouseError
 if TYPE_CHECKING:
     import pandas as pd
 
-RUN_FIRST = "Fill the home with liftos demo or liftos run; both publish what they made."
+RUN_FIRST = "Fill the home with `liftos demo` or `liftos run`; both publish what they made. LIFTOS_HOME names another home."
 _HOME = "liftos"
 """Name under which the published file is attached: that of its own views, which name their database."""
 
@@ -30,10 +30,13 @@ class PublicDatabase:
     ----------
     path : Path
         ``liftos.duckdb`` of the home; it need not be there yet.
+    follows : bool
+        Whether later readings get what was published later. Without, all readings are of one file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, follows: bool = True) -> None:
         self._path = path
+        self._follows = follows
         self._lock = Lock()
         self._opened: tuple[str, duckdb.DuckDBPyConnection] | None = None
 
@@ -87,10 +90,16 @@ class PublicDatabase:
         try:
             return cursor.execute(query.replace("{home}", _HOME), dict(parameters or {}))
         except duckdb.CatalogException:
-            raise NotPublished("a home that has this table", "none yet", RUN_FIRST) from None
+            raise NotPublished(
+                "a home that has this table",
+                "none yet, or one of an older version",
+                "`liftos run` brings the home up to date and publishes it anew.",
+            ) from None
 
     def _connection(self) -> duckdb.DuckDBPyConnection:
         with self._lock:
+            if self._opened is not None and not self._follows:
+                return self._opened[1]
             version = self.version()
             if self._opened is None or self._opened[0] != version:
                 self._opened = (version, self._open())
@@ -107,7 +116,7 @@ class PublicDatabase:
             raise WarehouseError(
                 "a published database that opens",
                 "one that does not",
-                "Publish it anew: liftos run writes liftos.duckdb in the home.",
+                "`liftos run` publishes it anew as liftos.duckdb in the home.",
             ) from error
         for setting in ("TimeZone = 'UTC'", "enable_external_access = false", "lock_configuration = true"):
             connection.execute(f"SET {setting}")

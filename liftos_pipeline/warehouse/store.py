@@ -120,7 +120,7 @@ class Warehouse:
             raise WarehouseError(
                 f"a warehouse of version {SCHEMA_VERSION} or older",
                 f"version {version}",
-                "Update liftos-pipeline.",
+                "Update liftos-pipeline, or restore a back-up of before: liftos restore.",
             )
         if version < SCHEMA_VERSION:
             self._update(connection)

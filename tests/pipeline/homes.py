@@ -9,6 +9,8 @@ from pathlib import Path
 
 import duckdb
 
+FIRST, LAST = "2026-05-30", "2026-05-31"
+"""As-of days of the homes that several modules look into."""
 LIFTOS = Path(sys.executable).parent / "liftos"
 SCENARIO = {"LIFTOS_SCENARIO": "small_rollout", "LIFTOS_LOOK_BACK_DAYS": "120"}
 CREDENTIAL_PREFIXES = ("META_", "GOOGLE_ADS_", "KLAVIYO_", "FRED_", "LIFTOS_")

@@ -1,13 +1,10 @@
-"""The report of a filled home: what the command writes, how large and how fast it is, and that a browser shows it."""
+"""The report of a filled home: what the command writes, how large and how fast it is. ``tests/browser`` looks at it."""
 
 from __future__ import annotations
 
 import csv
 import importlib
 import json
-import re
-import shutil
-import subprocess
 import time
 from pathlib import Path
 
@@ -21,18 +18,7 @@ from liftos_pipeline.report.contents import contents
 from liftos_pipeline.reporting import read_day
 from tests.pipeline.conftest import FIRST, LAST
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 LARGEST_BYTES, LONGEST_S = 2_000_000, 3.0
-NARROW_PX = 360
-_FRAME = """<!doctype html><iframe src="{page}" style="border:0;width:{width}px;height:4000px"></iframe><p>waiting</p>
-<script>addEventListener("load", () => {{
-  const inner = document.querySelector("iframe").contentDocument;
-  inner.querySelectorAll("details").forEach(part => part.open = true);
-  const broken = [...inner.images].filter(image => !image.complete || image.naturalWidth === 0).length;
-  document.querySelector("p").textContent = JSON.stringify({{
-    title: inner.title, images: inner.images.length, broken: broken, width: inner.documentElement.scrollWidth,
-    cut: [...inner.querySelectorAll("td, th, p, img")].filter(e => e.getBoundingClientRect().right > {width}).length}});
-}});</script>"""
 
 
 def report(home: Path, *arguments: str) -> Result:
@@ -110,29 +96,3 @@ def test_csv_has_every_row_of_the_attribution(quiet_home: Path, tmp_path: Path) 
 def test_wrong_calls_are_refused(arguments: list[str], message: str, tmp_path: Path) -> None:
     done = report(tmp_path, *arguments)
     assert (done.exit_code, message in done.output) == (2, True)
-
-
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed: apt-get install chromium")
-def test_a_browser_shows_the_page_on_a_telephone_without_a_complaint(page: Path, tmp_path: Path) -> None:
-    outer = tmp_path / "outer.html"
-    outer.write_text(_FRAME.format(page=page.as_uri(), width=NARROW_PX))
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--allow-file-access-from-files"]
-    logged = [
-        "--enable-logging=stderr",
-        "--v=0",
-        "--virtual-time-budget=4000",
-        f"--user-data-dir={tmp_path / 'profile'}",
-    ]
-    done = subprocess.run(
-        [str(BROWSER), *flags, *logged, "--dump-dom", outer.as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    assert [line for line in done.stderr.splitlines() if "CONSOLE" in line] == []
-    (found,) = re.findall(r"<p>(\{.*\})</p>", done.stdout)
-    seen = json.loads(found)
-    assert seen["title"] == f"SIMULATED: What our marketing caused, as of {LAST}"
-    assert seen["images"] >= 10
-    assert (seen["broken"], seen["width"], seen["cut"]) == (0, NARROW_PX, 0)

@@ -1,4 +1,4 @@
-"""A backfill that is launched as the user interface does it succeeds."""
+"""A backfill that is launched as its pages ask for it succeeds."""
 
 from __future__ import annotations
 

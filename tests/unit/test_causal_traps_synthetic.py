@@ -103,6 +103,16 @@ def test_outcomes_of_zero_are_outcomes(method: str) -> None:
     assert found(method, moved).estimate == pytest.approx(found(method, frame).estimate, rel=1e-6)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_outcomes_that_cannot_be_squared_are_refused(method: str) -> None:
+    frame = world()
+    for scale, seen in ((1e299, r"\d\.?\d*e\+(299|300)"), (1e-160, r"\d\.?\d*e-(159|160)")):
+        with pytest.raises(LiftosError, match=rf"outcomes that differ by 1e-150 to 1e\+150; found {seen}"):
+            found(method, frame.assign(y=frame["y"] * scale))
+    scaled = found(method, frame.assign(y=frame["y"] * 1e148))
+    assert scaled.estimate == pytest.approx(1e148 * found(method, frame).estimate, rel=1e-6)
+
+
 @pytest.mark.parametrize("start", [2, 3, 12, 20])
 def test_stand_ins_have_the_effects_that_fitting_them_one_by_one_gives(start: int) -> None:
     """Also where donors are left out that stand for units of another start."""

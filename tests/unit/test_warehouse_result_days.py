@@ -13,7 +13,9 @@ from liftos_pipeline.report.contents import contents
 from liftos_pipeline.reporting import page_of, read_day, write_report
 from liftos_pipeline.schema.results import ATTRIBUTION, GATES
 from liftos_pipeline.warehouse import Warehouse
+from liftos_pipeline.warehouse.public import PublicDatabase
 from liftos_pipeline.warehouse.publish import publish
+from liftos_pipeline.warehouse.result_days import result_days
 from liftos_pipeline.warehouse.results import replace_partitions
 
 FIRST, SECOND, BROKEN = date(2026, 6, 28), date(2026, 6, 29), date(2026, 6, 30)
@@ -55,12 +57,27 @@ def test_a_day_without_results_is_refused_with_those_that_have_some(young: Path,
 
 
 def test_a_home_without_database_names_the_command(tmp_path: Path) -> None:
-    with pytest.raises(LiftosError, match=r"found none\. `liftos run` makes it") as caught:
+    with pytest.raises(
+        LiftosError, match=r"found none in the home yet\. Fill the home with `liftos demo`"
+    ) as caught:
         read_day(tmp_path)
     assert caught.value.exit_code == 2
 
 
 def test_a_damaged_database_is_a_failure_of_the_warehouse(tmp_path: Path) -> None:
     (tmp_path / "liftos.duckdb").write_bytes(b"no database" * 1000)
-    with pytest.raises(WarehouseError, match="a database that opens"):
+    with pytest.raises(WarehouseError, match="a published database that opens"):
         read_day(tmp_path)
+
+
+def test_one_reading_keeps_to_one_file_while_another_is_published(tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path, "live")
+    for table in (GATES, ATTRIBUTION):
+        replace_partitions(warehouse, table, {FIRST: pd.DataFrame()}, "run")
+    publish(warehouse)
+    kept, follower = (PublicDatabase(warehouse.public_file, follows=follows) for follows in (False, True))
+    assert result_days(kept) == result_days(follower) == [FIRST]
+    for table in (GATES, ATTRIBUTION):
+        replace_partitions(warehouse, table, {SECOND: pd.DataFrame()}, "run")
+    publish(warehouse)
+    assert (result_days(kept), result_days(follower)) == ([FIRST], [FIRST, SECOND])

@@ -150,6 +150,18 @@ def augmented_synthetic_control(
     References
     ----------
     Ben-Michael, Feller and Rothstein (2021), JASA 116(536). Chernozhukov, Wuthrich and Zhu (2021), JASA 116(536).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from liftos_pipeline.causal import Panel, estimate
+    >>> rows = [(u, t, int(u % 4 == 1 and t >= 6), (7 * u * t) % 5) for u in range(12) for t in range(9)]
+    >>> table = pd.DataFrame(rows, columns=["shop", "week", "d", "noise"])
+    >>> table["y"] = 20 + table["shop"] + table["week"] + 3 * table["d"] + table["noise"]
+    >>> panel = Panel.from_frame(table, outcome="y", treatment="d", unit="shop", period="week")
+    >>> est = estimate("augmented_synthetic_control", panel)
+    >>> round(est.estimate, 2), round(est.ci_low, 2), round(est.ci_high, 2)
+    (3.0, -inf, inf)
     """
     units = donor_panel(panel, "augmented_synthetic_control")
     if len(np.unique(units.start)) > 1:

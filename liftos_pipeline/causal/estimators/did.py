@@ -58,6 +58,18 @@ def did(
     Goodman-Bacon (2021), Journal of Econometrics 225(2). Cameron and Miller (2015), Journal of Human Resources 50(2),
     section II. MacKinnon, Nielsen and Webb (2023), Journal of Applied Econometrics 38(5), sections 3 and 4. MacKinnon
     and Webb (2018), Econometrics Journal 21(2): few treated clusters.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from liftos_pipeline.causal import Panel, estimate
+    >>> rows = [(u, t, int(u % 4 == 1 and t >= 6), (7 * u * t) % 5) for u in range(12) for t in range(9)]
+    >>> table = pd.DataFrame(rows, columns=["shop", "week", "d", "noise"])
+    >>> table["y"] = 20 + table["shop"] + table["week"] + 3 * table["d"] + table["noise"]
+    >>> panel = Panel.from_frame(table, outcome="y", treatment="d", unit="shop", period="week")
+    >>> est = estimate("did", panel)
+    >>> round(est.estimate, 2), round(est.ci_low, 2), round(est.ci_high, 2)
+    (2.93, 2.23, 3.62)
     """
     one_of("inference", inference, INFERENCES)
     if panel.roles.period is None:

@@ -26,6 +26,17 @@ def difference_in_means(panel: Panel, *, level: float, estimand: str = "ate") ->
     References
     ----------
     Neyman (1923), translated in Statistical Science 5(4), 1990.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from liftos_pipeline.causal import Panel, estimate
+    >>> table = pd.DataFrame({"u": range(80), "x": [n % 4 for n in range(80)], "d": [int(n % 3 == 0) for n in range(80)]})
+    >>> table["y"] = 2 * table["x"] + 3 * table["d"] + (7 * table["u"]) % 5 / 5
+    >>> panel = Panel.from_frame(table, outcome="y", treatment="d", unit="u", covariates=["x"])
+    >>> est = estimate("difference_in_means", panel)
+    >>> round(est.estimate, 2), round(est.ci_low, 2), round(est.ci_high, 2)
+    (3.02, 1.94, 4.11)
     """
     weights = panel.row_weights
     contrast = hajek_contrast(panel.y, panel.d, weights)

@@ -18,6 +18,8 @@ Integers = NDArray[np.int64]
 
 MIN_PRE_PERIODS = 2
 MIN_DONORS = 2
+LARGEST = 1e150
+"""Squares of what is larger, or smaller than one by it, are no numbers any more."""
 _MOST_NAMED = 5
 
 
@@ -76,19 +78,23 @@ class DonorPanel:
         return np.arange(-int(self.start.min()), self.n_periods - int(self.start.max()))
 
 
-def donor_panel(panel: Panel, method: str, uses_covariates: bool = False) -> DonorPanel:
+def donor_panel(
+    panel: Panel, method: str, uses_covariates: bool = False, on_logarithms: bool = False
+) -> DonorPanel:
     """Read treated units and donors from a panel.
 
     Parameters
     ----------
     uses_covariates : bool
         Whether covariates are used where the panel has them; a warning says so if not.
+    on_logarithms : bool
+        Whether logarithms of outcomes are squared, and not outcomes.
 
     Raises
     ------
     LiftosError
-        No periods, a treatment that switches off, a treated unit with a missing period, too few donors, or too few
-        periods before or none after the start.
+        No periods, outcomes too large or too small to be squared, a treatment that switches off, a treated unit with a
+        missing period, too few donors, or too few periods before or none after the start.
     """
     if panel.roles.period is None or panel.period is None:
         raise LiftosError(f"a panel with periods for {method}", "none", "Name the column of the period.")
@@ -102,6 +108,8 @@ def donor_panel(panel: Panel, method: str, uses_covariates: bool = False) -> Don
     Y = np.full((index.n_periods, index.n_units), np.nan)
     origin = float(panel.y[0])
     Y[panel.period, panel.unit] = panel.y - origin
+    if not on_logarithms:
+        _refuse_extremes(Y)
     is_missing = np.isnan(Y).any(axis=0)
     is_treated = index.first_treated != NEVER
     treated, donors = np.flatnonzero(is_treated), np.flatnonzero(~is_treated & ~is_missing)
@@ -131,6 +139,16 @@ def donor_panel(panel: Panel, method: str, uses_covariates: bool = False) -> Don
     warnings = _ignored(panel, left_out, uses_covariates)
     units = np.concatenate([treated, donors])
     return DonorPanel(Y[:, units], origin, start, units, labels[units], index.period_labels, warnings)
+
+
+def _refuse_extremes(Y: Floats) -> None:
+    spread = float(np.nanmax(np.abs(Y)))
+    if spread != 0.0 and not 1 / LARGEST <= spread <= LARGEST:
+        raise LiftosError(
+            f"outcomes that differ by {1 / LARGEST:g} to {LARGEST:g}",
+            f"{spread:.3g}",
+            "Measure the outcome in another unit.",
+        )
 
 
 def _ignored(panel: Panel, left_out: NDArray[Any], uses_covariates: bool) -> tuple[str, ...]:

@@ -110,6 +110,17 @@ def doubly_robust(
     ----------
     Robins, Rotnitzky and Zhao (1994), JASA 89(427). Chernozhukov et al. (2018), Econometrics Journal 21(1),
     sections 3.1 and 3.4. Chiang et al. (2022), JBES 40(3): folds by cluster.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from liftos_pipeline.causal import Panel, estimate
+    >>> table = pd.DataFrame({"u": range(80), "x": [n % 4 for n in range(80)], "d": [int(n % 3 == 0) for n in range(80)]})
+    >>> table["y"] = 2 * table["x"] + 3 * table["d"] + (7 * table["u"]) % 5 / 5
+    >>> panel = Panel.from_frame(table, outcome="y", treatment="d", unit="u", covariates=["x"])
+    >>> est = estimate("doubly_robust", panel)
+    >>> round(est.estimate, 2), round(est.ci_low, 2), round(est.ci_high, 2)
+    (2.97, 2.81, 3.12)
     """
     one_of("learner", learner, LEARNERS)
     one_of("inference", inference, INFERENCES)

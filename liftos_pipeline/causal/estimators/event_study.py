@@ -52,6 +52,18 @@ def event_study(
     Schmidheiny and Siegloch (2023), Journal of Applied Econometrics 38(5): binned end points. Borusyak, Jaravel and
     Spiess (2024), Review of Economic Studies 91(6), section 3: what is not identified. Sun and Abraham (2021),
     Journal of Econometrics 225(2): mixing of cohorts.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from liftos_pipeline.causal import Panel, estimate
+    >>> rows = [(u, t, int(u % 4 == 1 and t >= 6), (7 * u * t) % 5) for u in range(12) for t in range(9)]
+    >>> table = pd.DataFrame(rows, columns=["shop", "week", "d", "noise"])
+    >>> table["y"] = 20 + table["shop"] + table["week"] + 3 * table["d"] + table["noise"]
+    >>> panel = Panel.from_frame(table, outcome="y", treatment="d", unit="shop", period="week")
+    >>> est = estimate("event_study", panel)
+    >>> round(est.estimate, 2), round(est.ci_low, 2), round(est.ci_high, 2)
+    (2.74, 0.81, 4.67)
     """
     adoption = adoption_of(panel, "event_study")
     window = event_window(adoption, leads, lags)

@@ -65,8 +65,20 @@ def geo_did(
     ----------
     Vaver and Koehler (2011), Measuring ad effectiveness using geo experiments, section 5. Bertrand, Duflo and
     Mullainathan (2004), QJE 119(1): why serial correlation cannot be ignored.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from liftos_pipeline.causal import Panel, estimate
+    >>> rows = [(u, t, int(u % 4 == 1 and t >= 6), (7 * u * t) % 5) for u in range(12) for t in range(9)]
+    >>> table = pd.DataFrame(rows, columns=["shop", "week", "d", "noise"])
+    >>> table["y"] = 20 + table["shop"] + table["week"] + 3 * table["d"] + table["noise"]
+    >>> panel = Panel.from_frame(table, outcome="y", treatment="d", unit="shop", period="week")
+    >>> est = estimate("geo_did", panel)
+    >>> round(est.estimate, 2), round(est.ci_low, 2), round(est.ci_high, 2)
+    (0.09, 0.08, 0.1)
     """
-    units = donor_panel(panel, "geo_did", uses_covariates=isinstance(spend, str))
+    units = donor_panel(panel, "geo_did", uses_covariates=isinstance(spend, str), on_logarithms=True)
     Y = units.origin + units.Y
     _refuse_unusable(units, Y)
     start = int(units.start[0])

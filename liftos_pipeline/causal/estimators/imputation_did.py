@@ -85,6 +85,18 @@ def imputation_did(
     ----------
     Borusyak, Jaravel and Spiess (2024), Review of Economic Studies 91(6): theorem 2; theorem 3 and equation 8 for
     the variance; section 4.4 for the test.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from liftos_pipeline.causal import Panel, estimate
+    >>> rows = [(u, t, int(u % 4 == 1 and t >= 6), (7 * u * t) % 5) for u in range(12) for t in range(9)]
+    >>> table = pd.DataFrame(rows, columns=["shop", "week", "d", "noise"])
+    >>> table["y"] = 20 + table["shop"] + table["week"] + 3 * table["d"] + table["noise"]
+    >>> panel = Panel.from_frame(table, outcome="y", treatment="d", unit="shop", period="week")
+    >>> est = estimate("imputation_did", panel)
+    >>> round(est.estimate, 2), round(est.ci_low, 2), round(est.ci_high, 2)
+    (2.93, 2.26, 3.59)
     """
     adoption = adoption_of(panel, "imputation_did")
     used, is_treated = adoption.panel, adoption.panel.d != 0

@@ -59,6 +59,17 @@ def ipw(
     ----------
     Hajek (1971). Hirano, Imbens and Ridder (2003), Econometrica 71(4). Li, Morgan and Zaslavsky (2018), Journal
     of the American Statistical Association 113(521).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from liftos_pipeline.causal import Panel, estimate
+    >>> table = pd.DataFrame({"u": range(80), "x": [n % 4 for n in range(80)], "d": [int(n % 3 == 0) for n in range(80)]})
+    >>> table["y"] = 2 * table["x"] + 3 * table["d"] + (7 * table["u"]) % 5 / 5
+    >>> panel = Panel.from_frame(table, outcome="y", treatment="d", unit="u", covariates=["x"])
+    >>> est = estimate("ipw", panel)
+    >>> round(est.estimate, 2), round(est.ci_low, 2), round(est.ci_high, 2)
+    (3.02, 1.95, 4.09)
     """
     weighting = Weighting(estimand, clip, trim, overlap_rule)
     fit = cross_fit(panel, folds, seed, propensity_learner)

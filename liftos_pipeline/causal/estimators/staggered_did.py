@@ -86,6 +86,18 @@ def staggered_did(
     ----------
     Callaway and Sant'Anna (2021), Journal of Econometrics 225(2). Sant'Anna and Zhao (2020), Journal of
     Econometrics 219(1), section 3.1.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from liftos_pipeline.causal import Panel, estimate
+    >>> rows = [(u, t, int(u % 4 == 1 and t >= 6), (7 * u * t) % 5) for u in range(12) for t in range(9)]
+    >>> table = pd.DataFrame(rows, columns=["shop", "week", "d", "noise"])
+    >>> table["y"] = 20 + table["shop"] + table["week"] + 3 * table["d"] + table["noise"]
+    >>> panel = Panel.from_frame(table, outcome="y", treatment="d", unit="shop", period="week")
+    >>> est = estimate("staggered_did", panel)
+    >>> round(est.estimate, 2), round(est.ci_low, 2), round(est.ci_high, 2)
+    (2.74, 0.96, 4.52)
     """
     one_of("aggregation", aggregation, AGGREGATIONS)
     one_of("control_group", control_group, ("never_treated", "not_yet_treated"))

@@ -160,6 +160,18 @@ def synthetic_control(
     References
     ----------
     Abadie, Diamond and Hainmueller (2010), JASA 105(490). Abadie (2021), Journal of Economic Literature 59(2).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from liftos_pipeline.causal import Panel, estimate
+    >>> rows = [(u, t, int(u % 4 == 1 and t >= 6), (7 * u * t) % 5) for u in range(12) for t in range(9)]
+    >>> table = pd.DataFrame(rows, columns=["shop", "week", "d", "noise"])
+    >>> table["y"] = 20 + table["shop"] + table["week"] + 3 * table["d"] + table["noise"]
+    >>> panel = Panel.from_frame(table, outcome="y", treatment="d", unit="shop", period="week")
+    >>> est = estimate("synthetic_control", panel)
+    >>> round(est.estimate, 2), round(est.ci_low, 2), round(est.ci_high, 2)
+    (3.28, 2.92, 3.65)
     """
     one_of("predictor_weights", predictor_weights, PREDICTOR_WEIGHTS)
     one_of("inference", inference, ("placebo", "conformal"))

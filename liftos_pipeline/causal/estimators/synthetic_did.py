@@ -225,6 +225,18 @@ def synthetic_did(
     ----------
     Arkhangelsky et al. (2021), American Economic Review 111(12), algorithms 1 to 4. Clarke et al. (2024), Stata Journal
     24(4), section 2: staggered adoption.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from liftos_pipeline.causal import Panel, estimate
+    >>> rows = [(u, t, int(u % 4 == 1 and t >= 6), (7 * u * t) % 5) for u in range(12) for t in range(9)]
+    >>> table = pd.DataFrame(rows, columns=["shop", "week", "d", "noise"])
+    >>> table["y"] = 20 + table["shop"] + table["week"] + 3 * table["d"] + table["noise"]
+    >>> panel = Panel.from_frame(table, outcome="y", treatment="d", unit="shop", period="week")
+    >>> est = estimate("synthetic_did", panel)
+    >>> round(est.estimate, 2), round(est.ci_low, 2), round(est.ci_high, 2)
+    (3.0, 2.62, 3.38)
     """
     one_of("inference", inference, ("placebo", "jackknife", "bootstrap"))
     units = donor_panel(panel, "synthetic_did")
