@@ -80,7 +80,7 @@ def estimate(name: str, panel: Panel, level: float = 0.95, seed: int = 0, **opti
         )
     if panel.is_remote:
         refuse_unless_pushed(name, panel, call)
-    return spec.function(panel if spec.streams else panel.held(), **call)
+    return spec.function(panel if spec.streams or panel.is_remote else panel.held(), **call)
 
 
 def detect(
