@@ -46,6 +46,6 @@ def _name(lake: Lake) -> None:
 
     with duckdb.connect() as connection:
         load_extensions(connection)
-    os.environ["DBT_TARGET"] = "lake"
+    os.environ["LIFTOS_DBT_TARGET"] = "lake"
     os.environ["LIFTOS_LAKE_CATALOG"] = lake.catalog
     os.environ["LIFTOS_LAKE_DATA"] = lake.data
