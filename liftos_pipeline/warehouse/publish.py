@@ -10,9 +10,17 @@ from pathlib import Path
 import duckdb
 
 from liftos_pipeline.warehouse.disk import room_on_disk
+from liftos_pipeline.warehouse.lake import NAME
 from liftos_pipeline.warehouse.locks import file_lock
 from liftos_pipeline.warehouse.store import STORAGE_VERSION, Warehouse
 from liftos_pipeline.warehouse.views import make_views
+
+_LAKE_STEPS = (
+    f"CALL ducklake_merge_adjacent_files('{NAME}')",
+    f"CALL ducklake_expire_snapshots('{NAME}', older_than => now() - INTERVAL 1 DAY)",
+    f"CALL ducklake_cleanup_old_files('{NAME}', older_than => now() - INTERVAL 1 DAY)",
+)
+"""Every transaction adds files; merged ones stay a day for readers that began before."""
 
 
 def publish(warehouse: Warehouse) -> int:
@@ -26,8 +34,8 @@ def publish(warehouse: Warehouse) -> int:
     target = warehouse.public_file
     with warehouse.write() as connection:
         make_views(connection)
-        if warehouse.lake is None:
-            connection.execute("CHECKPOINT")
+        for step in ("CHECKPOINT",) if warehouse.lake is None else _LAKE_STEPS:
+            connection.execute(step)
     if warehouse.lake is not None:
         return _publish_lake(warehouse, target)
     with file_lock(warehouse.folder, exclusive=True), room_on_disk(warehouse.home):
