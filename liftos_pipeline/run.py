@@ -29,7 +29,7 @@ nux:
 _SHARED_YAML = """storage:
   postgres:
     postgres_url:
-      env: LIFTOS_DAGSTER_POSTGRES_URL
+      env: LIFTOS_DAGSTER_STORAGE
 run_coordinator:
   module: dagster.core.run_coordinator
   class: QueuedRunCoordinator
@@ -82,7 +82,7 @@ def dagster_home(settings: Settings) -> Path:
     folder = settings.home / "dagster"
     url, shared = settings.liftos_dagster_postgres_url, ""
     if url is not None:
-        os.environ["LIFTOS_DAGSTER_POSTGRES_URL"] = url.get_secret_value()
+        os.environ["LIFTOS_DAGSTER_STORAGE"] = _with_driver(url.get_secret_value())
         shared = _SHARED_YAML.format(max_runs=settings.liftos_dagster_max_runs)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -108,6 +108,11 @@ def open_instance(settings: Settings) -> DagsterInstance:
         _require_postgres(settings.liftos_dagster_postgres_url.get_secret_value())
     with file_lock(folder, exclusive=True):
         return DagsterInstance.get()
+
+
+def _with_driver(url: str) -> str:
+    """The address as SQLAlchemy reads it, whose own choice of a driver is not the one that Dagster brings."""
+    return "postgresql+psycopg2://" + url.split("://", 1)[-1]
 
 
 def _require_postgres(url: str) -> None:

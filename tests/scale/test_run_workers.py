@@ -188,7 +188,7 @@ def test_runs_are_kept_in_postgres_and_the_address_is_not_in_the_file(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DAGSTER_HOME", "")
-    monkeypatch.setenv("LIFTOS_DAGSTER_POSTGRES_URL", "")
+    monkeypatch.setenv("LIFTOS_DAGSTER_STORAGE", "")
     settings = Settings(liftos_home=tmp_path, liftos_dagster_postgres_url=server.create("kept"))
     with open_instance(settings) as instance:
         assert "Postgres" in type(instance.run_storage).__name__
