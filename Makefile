@@ -3,6 +3,7 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 STAMP := .venv/.installed
+SCALE_STAMP := .venv/.installed-scale
 MANIFEST := dbt_models/target/manifest.json
 DBT_FILES := $(shell find dbt_models -name target -prune -o -name logs -prune -o -type f -print)
 
@@ -66,8 +67,16 @@ faults: setup
 fuzz: setup
 	@$(BIN)/python -m tests.service_fuzz 10000
 
-test-scale: setup
-	@$(BIN)/pytest -m scale
+# Spark, DuckLake on Postgres, several run workers: SCALE=short takes minutes, SCALE=long up to an hour.
+SCALE ?= long
+test-scale: setup $(SCALE_STAMP)
+	@echo "== test-scale: $(SCALE)"
+	@LIFTOS_SCALE=$(SCALE) $(BIN)/pytest -m scale tests/scale
+
+$(SCALE_STAMP): $(STAMP)
+	@echo "== test-scale: installing the extras spark and cluster"
+	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --constraint requirements.lock --no-build-isolation --editable '.[spark,cluster]'
+	@touch $@
 
 clean:
 	rm -rf .venv dbt_models/target build *.egg-info

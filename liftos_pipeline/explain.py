@@ -10,7 +10,7 @@ import pandas as pd
 from liftos_pipeline import __version__
 from liftos_pipeline.settings import Settings
 from liftos_pipeline.stages.explanation import PANEL_COLUMNS, PARTS, Seen, explain, reverse
-from liftos_pipeline.warehouse import Warehouse
+from liftos_pipeline.warehouse import warehouse_of
 from liftos_pipeline.warehouse.knowledge import Knowledge
 from liftos_pipeline.warehouse.ledger import RunOfDay, effects_of, find_run, remembered_treatments
 
@@ -44,7 +44,7 @@ def explain_runs(settings: Settings, start_name: str, end_name: str) -> Explanat
     """
     from threadpoolctl import threadpool_limits
 
-    warehouse = Warehouse(settings.home, settings.source_mode)
+    warehouse = warehouse_of(settings)
     start, end = (find_run(warehouse, settings, name) for name in (start_name, end_name))
     first, last = sorted((start, end), key=lambda run: (run.as_of, str(run.vantage.known_until)))
     with warehouse.read() as connection:

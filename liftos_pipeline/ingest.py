@@ -27,7 +27,7 @@ from liftos_pipeline.sources.client import Effort
 from liftos_pipeline.sources.localtime import naive_utc
 from liftos_pipeline.sources.plan import Pull, end_of, lost_days, next_part, plan_pulls
 from liftos_pipeline.sources.stream import Connection, Source, Stream
-from liftos_pipeline.warehouse import Warehouse
+from liftos_pipeline.warehouse import Warehouse, warehouse_of
 from liftos_pipeline.warehouse.archive import Archivist, keep_bodies
 from liftos_pipeline.warehouse.erasure import erased_profiles
 from liftos_pipeline.warehouse.load import LoadSummary, load_windows
@@ -73,7 +73,7 @@ def scenario_of(settings: Settings) -> Scenario:
 def open_home(settings: Settings) -> Home:
     """Open the home that the settings name: with the bundled platforms behind it if it is simulated."""
     mode = settings.source_mode
-    warehouse = Warehouse(settings.home, mode)
+    warehouse = warehouse_of(settings)
     if mode == "live":
         if settings.liftos_fault_seed is not None:
             raise LiftosError(

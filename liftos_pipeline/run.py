@@ -26,6 +26,30 @@ telemetry:
 nux:
   enabled: false
 """
+_SHARED_YAML = """storage:
+  postgres:
+    postgres_url:
+      env: LIFTOS_DAGSTER_STORAGE
+run_coordinator:
+  module: dagster.core.run_coordinator
+  class: QueuedRunCoordinator
+  config:
+    max_concurrent_runs: {max_runs}
+    dequeue_interval_seconds: 2
+    tag_concurrency_limits:
+      - key: liftos/results
+        limit: 1
+run_monitoring:
+  enabled: true
+  start_timeout_seconds: 180
+  poll_interval_seconds: 15
+  free_slots_after_run_end_seconds: 60
+run_retries:
+  enabled: true
+  max_retries: 2
+  retry_on_asset_or_op_failure: false
+"""
+"""Runs, events and schedules in Postgres, for several run workers. A worker that is lost is noticed; its run starts again."""
 
 
 _STOPPED = "DagsterAssetCheckFailedError"
@@ -56,9 +80,13 @@ def dagster_home(settings: Settings) -> Path:
         The home cannot be written.
     """
     folder = settings.home / "dagster"
+    url, shared = settings.liftos_dagster_postgres_url, ""
+    if url is not None:
+        os.environ["LIFTOS_DAGSTER_STORAGE"] = _with_driver(url.get_secret_value())
+        shared = _SHARED_YAML.format(max_runs=settings.liftos_dagster_max_runs)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "dagster.yaml").write_text(_DAGSTER_YAML)
+        (folder / "dagster.yaml").write_text(_DAGSTER_YAML + shared)
     except OSError as error:
         raise errors.WarehouseError(
             "a home that can be written",
@@ -76,6 +104,8 @@ def open_instance(settings: Settings) -> DagsterInstance:
 
     folder = dagster_home(settings)
     os.environ["DAGSTER_HOME"] = str(folder)
+    if settings.liftos_dagster_postgres_url is not None:
+        _require_postgres(settings.liftos_dagster_postgres_url.get_secret_value())
     with file_lock(folder, exclusive=True):
         return DagsterInstance.get()
 
@@ -90,6 +120,35 @@ def delete_failed_runs(settings: Settings, oldest: datetime) -> int:
         for run in runs:
             instance.delete_run(run.run_id)
     return len(runs)
+
+
+def _with_driver(url: str) -> str:
+    """The address as SQLAlchemy reads it, whose own choice of a driver is not the one that Dagster brings."""
+    return "postgresql+psycopg2://" + url.split("://", 1)[-1]
+
+
+def _require_postgres(url: str) -> None:
+    """Ask before Dagster does, which would try for minutes."""
+    from urllib.parse import urlsplit
+
+    shown = f"{urlsplit(url).hostname}:{urlsplit(url).port or 5432}{urlsplit(url).path}"
+    try:
+        import dagster_postgres  # noqa: F401
+        import psycopg2
+    except ImportError as error:
+        raise errors.LiftosError(
+            "dagster-postgres for LIFTOS_DAGSTER_POSTGRES_URL",
+            str(error),
+            "Install the extra: pip install -e '.[cluster]' in the clone.",
+        ) from error
+    try:
+        psycopg2.connect(url, connect_timeout=10).close()
+    except psycopg2.Error as error:
+        raise errors.WarehouseError(
+            f"a Postgres that answers at {shown}",
+            str(error).strip().splitlines()[0],
+            "Start it, create the database, and check LIFTOS_DAGSTER_POSTGRES_URL.",
+        ) from error
 
 
 def replay_day(settings: Settings, as_of: date, progress: Progress) -> RunOutcome:

@@ -129,6 +129,10 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True)
 
     liftos_home: Path = Path(".liftos")
+    liftos_warehouse: SecretStr | None = None
+    liftos_warehouse_data: str | None = None
+    liftos_dagster_postgres_url: SecretStr | None = None
+    liftos_dagster_max_runs: int = Field(4, ge=1)
     liftos_start_date: date = date(2026, 1, 1)
     liftos_look_back_days: int = Field(180, ge=57, le=1100)
     liftos_seed: int = Field(0, ge=0)

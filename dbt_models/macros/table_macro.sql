@@ -2,7 +2,7 @@
 {% materialization table_macro, adapter='duckdb' %}
     {%- set parameters = config.require('parameters') -%}
     {%- call statement('main') -%}
-        create or replace macro {{ this.schema }}.{{ this.identifier }}({{ parameters | join(', ') }}) as table (
+        create or replace macro {{ this.database }}.{{ this.schema }}.{{ this.identifier }}({{ parameters | join(', ') }}) as table (
             {{ sql }}
         )
     {%- endcall -%}

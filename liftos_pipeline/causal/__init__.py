@@ -14,6 +14,7 @@ from liftos_pipeline.causal.estimators import ESTIMATORS
 from liftos_pipeline.causal.panel import Panel
 from liftos_pipeline.causal.power import power
 from liftos_pipeline.causal.power_result import Power
+from liftos_pipeline.causal.pushdown import refuse_unless_pushed
 from liftos_pipeline.causal.results import Detection, EffectEstimate, Read
 from liftos_pipeline.causal.specification import checked_options, one_of
 from liftos_pipeline.errors import LiftosError
@@ -77,7 +78,9 @@ def estimate(name: str, panel: Panel, level: float = 0.95, seed: int = 0, **opti
             "other numbers",
             "Use the method iv for a dose, or code the treatment as 0/1.",
         )
-    return spec.function(panel if spec.streams else panel.held(), **call)
+    if panel.is_remote:
+        refuse_unless_pushed(name, panel, call)
+    return spec.function(panel if spec.streams or panel.is_remote else panel.held(), **call)
 
 
 def detect(

@@ -18,9 +18,10 @@ from liftos_pipeline.causal import validation
 from liftos_pipeline.causal.columns import Floats, Integers, Tabular, keys, numeric, to_pandas
 from liftos_pipeline.causal.index import Index, index_of_rows
 from liftos_pipeline.causal.roles import NOT_YET, Roles, roles_of
+from liftos_pipeline.errors import LiftosError
 
 if TYPE_CHECKING:
-    from liftos_pipeline.causal.engines.files import Named
+    from liftos_pipeline.causal.engines.opening import Named
     from liftos_pipeline.causal.engines.rows import Rows
 
 
@@ -168,6 +169,48 @@ class Panel:
         rows, index = open_duckdb(path, table, _named(roles))
         return StreamedPanel(roles, rows, index, lambda: _build(read_duckdb(path, table, roles.columns()), roles))
 
+    @classmethod
+    def from_spark(
+        cls,
+        source: Any,
+        *,
+        outcome: str,
+        treatment: str,
+        unit: str,
+        period: str | None = None,
+        covariates: Sequence[str] = (),
+        instruments: Sequence[str] = (),
+        weights: str | None = None,
+        cluster: str | None = None,
+        propensity: str | None = None,
+        session: Any = None,
+    ) -> Panel:
+        """Like :meth:`from_frame`, for rows that stay on Apache Spark.
+
+        Parameters
+        ----------
+        source : DataFrame of Spark, str or Path
+            A frame, the name of a table, or the path of a Parquet folder (a text with a slash in it).
+        session : SparkSession, optional
+            The active one by default, or a new one as the environment configures Spark.
+
+        Raises
+        ------
+        LiftosError
+            As :meth:`from_frame`; no pyspark, no Java, or a job that does not finish. A method or an option that
+            needs the rows in one place is refused by ``estimate`` before it starts.
+        """
+        from liftos_pipeline.causal.engines.spark import open_spark
+
+        roles = roles_of(outcome, treatment, unit, period, covariates, instruments, weights, cluster, propensity)
+        rows, index = open_spark(source, _named(roles), session)
+        return StreamedPanel(roles, rows, index, _refuse_held, is_remote=True)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the rows lie on other machines and stay there."""
+        return False
+
     @property
     def n_rows(self) -> int:
         return len(self.y)
@@ -250,10 +293,16 @@ class Panel:
 class StreamedPanel(Panel):
     """A panel whose rows stay in their file. Its arrays are read whole when a method first asks for one."""
 
-    def __init__(self, roles: Roles, rows: Rows, index: Index, load: Callable[[], Panel]) -> None:
+    def __init__(
+        self, roles: Roles, rows: Rows, index: Index, load: Callable[[], Panel], is_remote: bool = False
+    ) -> None:
         validation.refuse_treatment(roles, index)
         known = {"roles": roles, "rows": rows, "index": index, "covariate_names": roles.covariates, "notes": ()}
-        self.__dict__.update(known, _load=load)
+        self.__dict__.update(known, _load=load, _is_remote=is_remote)
+
+    @property
+    def is_remote(self) -> bool:
+        return bool(self.__dict__["_is_remote"])
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name not in Panel.__dataclass_fields__:
@@ -296,8 +345,16 @@ class StreamedPanel(Panel):
         return self.index.is_binary
 
 
+def _refuse_held() -> Panel:
+    raise LiftosError(
+        "rows in this process",
+        "rows on Spark",
+        "Use a method that runs on Spark, or read the rows: Panel.from_parquet or from_frame.",
+    )
+
+
 def _named(roles: Roles) -> Named:
-    from liftos_pipeline.causal.engines.files import Named
+    from liftos_pipeline.causal.engines.opening import Named
 
     numbers = {"y": roles.outcome, "d": roles.treatment}
     numbers |= {f"x{number}": name for number, name in enumerate(roles.covariates)}

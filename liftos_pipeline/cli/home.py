@@ -85,12 +85,12 @@ def run(
 
 def _replay(settings: Settings, as_of: date) -> None:
     from liftos_pipeline.run import replay_day
-    from liftos_pipeline.warehouse import Warehouse
+    from liftos_pipeline.warehouse import warehouse_of
     from liftos_pipeline.warehouse.ledger import first_captured, vintage_of
 
     err.print(f"replay as of {as_of}, {settings.source_mode} home {settings.home}", highlight=False)
     _finish(replay_day(settings, as_of, Steps()))
-    with Warehouse(settings.home, settings.source_mode).read() as connection:
+    with warehouse_of(settings).read() as connection:
         vintage, first = vintage_of(connection, as_of), first_captured(connection)
     if vintage != "captured":
         err.print(f"{as_of} is {vintage}: the first day captured in time is {first}", highlight=False)

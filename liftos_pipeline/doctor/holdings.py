@@ -11,7 +11,7 @@ from liftos_pipeline.checks.freshness import missing_days
 from liftos_pipeline.doctor.entries import Entry, Facts, plain, records
 from liftos_pipeline.settings import Settings, last_ended_day
 from liftos_pipeline.sources import SOURCES, Stream
-from liftos_pipeline.warehouse import Warehouse
+from liftos_pipeline.warehouse import warehouse_of
 from liftos_pipeline.warehouse.inventory import Inventory, take_inventory
 
 _DUE_AFTER = timedelta(hours=8)
@@ -34,8 +34,8 @@ NOTHING: Facts = {"newest_as_of": None, "due_as_of": None, **{name: [] for name 
 
 def inventory_of(settings: Settings) -> Inventory | None:
     """What the home holds; None if nothing was pulled yet."""
-    warehouse = Warehouse(settings.home, settings.source_mode)
-    if not warehouse.working_file.exists():
+    warehouse = warehouse_of(settings)
+    if not warehouse.is_there:
         return None
     tables = {name: source.streams[0].table for name, source in SOURCES.items() if name != "fred"}
     with warehouse.read() as connection:

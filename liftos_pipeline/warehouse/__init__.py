@@ -1,5 +1,5 @@
 """DuckDB: connections and locking, loading, result partitions, the page archive, publishing."""
 
-from liftos_pipeline.warehouse.store import Warehouse
+from liftos_pipeline.warehouse.store import Warehouse, warehouse_of
 
-__all__ = ["Warehouse"]
+__all__ = ["Warehouse", "warehouse_of"]

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import os
 
-from liftos_pipeline.warehouse.store import STORAGE_VERSION, Warehouse
+from liftos_pipeline.warehouse.lake import NAME
+from liftos_pipeline.warehouse.publish import copy_database
+from liftos_pipeline.warehouse.store import Warehouse
+
+_LAKE_STEPS = (
+    f"CALL ducklake_flush_inlined_data('{NAME}')",
+    f"CALL ducklake_rewrite_data_files('{NAME}', delete_threshold => 0)",
+    f"CALL ducklake_merge_adjacent_files('{NAME}')",
+    f"CALL ducklake_expire_snapshots('{NAME}', older_than => now()::TIMESTAMPTZ)",
+    f"CALL ducklake_cleanup_old_files('{NAME}', cleanup_all => true)",
+)
+"""A lake keeps what was deleted for its old snapshots: files are written anew, old snapshots and their files dropped."""
 
 
 def compact(warehouse: Warehouse) -> None:
@@ -16,15 +27,15 @@ def compact(warehouse: Warehouse) -> None:
         The disk is full.
     """
     fresh = warehouse.working_file.with_name(".compact.duckdb")
-    path = str(fresh).replace("'", "''")
+    if warehouse.lake is not None:
+        with warehouse.write() as connection:
+            for step in _LAKE_STEPS:
+                connection.execute(step)
+        return
     with warehouse.write() as connection:
         for stale in (fresh, fresh.with_name(fresh.name + ".wal")):
             stale.unlink(missing_ok=True)
-        current = connection.execute("SELECT current_database()").fetchall()[0][0]
-        connection.execute(f"ATTACH '{path}' AS fresh (STORAGE_VERSION '{STORAGE_VERSION}')")
-        connection.execute(f'COPY FROM DATABASE "{current}" TO fresh')
-        connection.execute("CHECKPOINT fresh")
-        connection.execute("DETACH fresh")
+        copy_database(connection, fresh)
         connection.execute("CHECKPOINT")
         connection.close()
         descriptor = os.open(fresh, os.O_RDONLY)

@@ -11,7 +11,9 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from liftos_pipeline.warehouse.locks import file_lock
+from liftos_pipeline.settings import load_settings
+from liftos_pipeline.warehouse.lake import Lake, load_extensions
+from liftos_pipeline.warehouse.store import warehouse_of
 
 _NEEDS_NO_DATABASE = {"parse", "list", "ls", "deps", "clean", "init"}
 
@@ -31,5 +33,19 @@ def main() -> None:
     home = Path(os.environ.get("LIFTOS_HOME", ".liftos")).expanduser().resolve()
     home.mkdir(parents=True, exist_ok=True)
     os.chdir(home)
-    with file_lock(home / "warehouse", exclusive=True):
+    warehouse = warehouse_of(load_settings())
+    if warehouse.lake is not None:
+        _name(warehouse.lake)
+    with warehouse.lock():
         cli(prog_name="dbt")
+
+
+def _name(lake: Lake) -> None:
+    """Tell the profile ``lake`` where it is, and have the extensions where dbt finds them."""
+    import duckdb
+
+    with duckdb.connect() as connection:
+        load_extensions(connection)
+    os.environ["LIFTOS_DBT_TARGET"] = "lake"
+    os.environ["LIFTOS_LAKE_CATALOG"] = lake.catalog
+    os.environ["LIFTOS_LAKE_DATA"] = lake.data

@@ -358,10 +358,9 @@ def _write_receipts(connection: duckdb.DuckDBPyConnection, window: Window, run_i
         "AND d.observed_at = load_receipt.observed_at)",
         where,
     )
-    written = connection.execute(
-        f"INSERT INTO ops.load_receipt (source, stream, account_id, date_day, observed_at, rows_in, rows_restated, "
-        f"  rows_vanished, rows_rejected, rows_duplicate, run_id, source_mode, finished_at) "
-        f"WITH rejected AS (SELECT window_no, {'day' if window.mode == 'window' else 'NULL::DATE AS day'}, count(*) AS n "
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE written AS WITH "
+        f"rejected AS (SELECT window_no, {'day' if window.mode == 'window' else 'NULL::DATE AS day'}, count(*) AS n "
         f"  FROM batch_voided GROUP BY ALL), "
         f"came AS (SELECT window_no, {day} AS day, count(*) AS n, sum(n_came)::BIGINT - count(*) AS n_again "
         f"  FROM said GROUP BY ALL), "
@@ -371,14 +370,17 @@ def _write_receipts(connection: duckdb.DuckDBPyConnection, window: Window, run_i
         f"  JOIN assertions USING ({scope}, observed_at) "
         f"  LEFT JOIN (SELECT DISTINCT window_no, {key}, true AS came FROM said) k USING (window_no, {key}) "
         f"  GROUP BY ALL) "
-        f"SELECT $source, $stream, d.account_id, d.receipt_day, d.observed_at, coalesce(c.n, 0), "
-        f"  coalesce(e.n_restated, 0), coalesce(e.n_vanished, 0), coalesce(j.n, 0), coalesce(c.n_again, 0), "
-        f"  $run, w.source_mode, $now "
+        f"SELECT $source AS source, $stream AS stream, d.account_id, d.receipt_day AS date_day, d.observed_at, "
+        f"  coalesce(c.n, 0) AS rows_in, coalesce(e.n_restated, 0) AS rows_restated, "
+        f"  coalesce(e.n_vanished, 0) AS rows_vanished, coalesce(j.n, 0) AS rows_rejected, "
+        f"  coalesce(c.n_again, 0) AS rows_duplicate, $run AS run_id, w.source_mode, $now AS finished_at "
         f"FROM receipt_days d JOIN batch_windows w USING (window_no) "
         f"LEFT JOIN came c ON c.window_no = d.window_no AND coalesce(c.day, d.receipt_day) = d.receipt_day "
         f"LEFT JOIN rejected j ON j.window_no = d.window_no AND coalesce(j.day, d.receipt_day) = d.receipt_day "
         f"LEFT JOIN ended e ON e.window_no = d.window_no AND coalesce(e.day, d.receipt_day) = d.receipt_day "
-        f"ORDER BY d.account_id, d.observed_at, d.receipt_day RETURNING {', '.join(Receipt._fields)}",
+        f"ORDER BY d.account_id, d.observed_at, d.receipt_day",
         {**where, "run": run_id, "now": datetime.now(UTC).replace(tzinfo=None)},
-    ).fetchall()
+    )
+    connection.execute("INSERT INTO ops.load_receipt BY NAME FROM written")
+    written = connection.execute(f"SELECT {', '.join(Receipt._fields)} FROM written").fetchall()
     return [Receipt(*row) for row in written]

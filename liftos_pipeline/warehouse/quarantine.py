@@ -91,12 +91,12 @@ def keep_quarantine(connection: duckdb.DuckDBPyConnection, windows: Sequence[Win
         for drift in window.drift:
             known = [window.source, window.stream, drift.kind, drift.name]
             at = window.observed_at
-            changed = connection.execute(
+            n_changed = connection.execute(
                 "UPDATE ops.schema_drift SET first_seen = least(first_seen, ?), last_seen = greatest(last_seen, ?) "
-                "WHERE source = ? AND stream = ? AND kind = ? AND name = ? RETURNING name",
+                "WHERE source = ? AND stream = ? AND kind = ? AND name = ?",
                 [at, at, *known],
-            ).fetchall()
-            if not changed:
+            ).fetchall()[0][0]
+            if not n_changed:
                 connection.execute("INSERT INTO ops.schema_drift VALUES (?, ?, ?, ?, ?, ?)", [*known, at, at])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +12,9 @@ import duckdb
 
 from liftos_pipeline.errors import WarehouseError
 from liftos_pipeline.schema import SCHEMA_VERSION, TABLES
+from liftos_pipeline.settings import Settings
 from liftos_pipeline.warehouse.disk import room_on_disk
+from liftos_pipeline.warehouse.lake import Lake, lake_of
 from liftos_pipeline.warehouse.locks import file_lock
 
 STORAGE_VERSION = "v1.2.0"
@@ -34,11 +36,14 @@ class Warehouse:
         Folder of the installation.
     source_mode : {"live", "simulated"}
         What the home is filled with; a home never changes it.
+    lake : Lake, optional
+        Where the tables lie that several machines share; the home's own working file by default.
     """
 
-    def __init__(self, home: Path, source_mode: str) -> None:
+    def __init__(self, home: Path, source_mode: str, lake: Lake | None = None) -> None:
         self.home = home
         self.source_mode = source_mode
+        self.lake = lake
         self.folder = home / "warehouse"
         self.working_file = self.folder / "liftos.duckdb"
         self.public_file = home / "liftos.duckdb"
@@ -55,7 +60,7 @@ class Warehouse:
             The file cannot be opened, is of a newer version, or belongs to a home of the other mode; or the disk is
             full, and nothing of the open transaction was written.
         """
-        with file_lock(self.folder, exclusive=True), room_on_disk(self.home):
+        with self.lock(), room_on_disk(self.home):
             connection = self._open(read_only=False)
             try:
                 self._check(connection)
@@ -69,6 +74,13 @@ class Warehouse:
         if not self._is_checked or self._log_file.exists():
             with self.write():
                 pass
+        if self.lake is not None:
+            connection = self._open(read_only=True)
+            try:
+                yield connection
+            finally:
+                connection.close()
+            return
         with file_lock(self.folder, exclusive=False):
             connection = self._open(read_only=True)
             try:
@@ -76,11 +88,24 @@ class Warehouse:
             finally:
                 connection.close()
 
+    def lock(self) -> AbstractContextManager[object]:
+        """The writers' lock: one writer at a time."""
+        return file_lock(self.folder, exclusive=True) if self.lake is None else self.lake.lock()
+
+    @property
+    def is_there(self) -> bool:
+        """Whether anything was ever written here; that a lake answers says so of it."""
+        return self.lake is not None or self.working_file.exists()
+
     @property
     def _log_file(self) -> Path:
         return self.working_file.with_name(self.working_file.name + ".wal")
 
     def _open(self, read_only: bool) -> duckdb.DuckDBPyConnection:
+        if self.lake is not None:
+            connection = self.lake.connect(f"{self.working_file}.tmp", read_only)
+            connection.execute("SET TimeZone = 'UTC'")
+            return connection
         deadline = time.monotonic() + _OPEN_SECONDS
         while True:
             try:
@@ -165,6 +190,22 @@ class Warehouse:
             [SCHEMA_VERSION, self.source_mode, datetime.now(UTC).replace(tzinfo=None)],
         )
         connection.execute("COMMIT")
+
+
+def warehouse_of(settings: Settings) -> Warehouse:
+    """The warehouse of the home that the settings name.
+
+    Raises
+    ------
+    LiftosError
+        ``LIFTOS_WAREHOUSE`` names no lake.
+    """
+    if settings.liftos_warehouse is None:
+        return Warehouse(settings.home, settings.source_mode)
+    data = settings.liftos_warehouse_data or str(settings.home / "warehouse" / "data")
+    return Warehouse(
+        settings.home, settings.source_mode, lake_of(settings.liftos_warehouse.get_secret_value(), data)
+    )
 
 
 def _for_writing(file: Path) -> duckdb.DuckDBPyConnection:

@@ -3,6 +3,7 @@ and after the next run it equals an undisturbed run's."""
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from tests.worlds import FIRST_DAY, clock, restated_window
 
 ROOT = Path(__file__).parents[2]
 SIGKILLED = -9
-LATEST_KILL_S = 1.0
+LATEST_KILL_S = float(os.environ.get("LIFTOS_TEST_LATEST_KILL_S", "1.0"))
 SEEDS = [
     pytest.param(range(101, 104), id="3 kills"),
     pytest.param(range(201, 221), id="20", marks=pytest.mark.faults),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import sys
 from datetime import date, timedelta
 from pathlib import Path
@@ -93,5 +94,7 @@ JOBS = {
 }
 
 if __name__ == "__main__":
+    if "LIFTOS_TEST_LAKE" in os.environ:
+        import tests.scale.lake_everywhere  # noqa: F401
     print("ready", flush=True)  # noqa: T201
     JOBS[sys.argv[1]](Path(sys.argv[2]), *map(int, sys.argv[3:]))

@@ -1,4 +1,4 @@
-{{ config(materialized='table_macro', parameters=['as_of_day', 'known_until := null']) }}
+{{ config(materialized='table_macro', parameters=['as_of_day', "known_until := timestamp '9999-12-31'"]) }}
 -- The same for streams that are read as a whole: entities, memberships, FRED series.
 with streams as (
     select source, stream, account_id, min(first_seen) as first_seen

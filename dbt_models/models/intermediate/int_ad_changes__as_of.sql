@@ -1,4 +1,4 @@
-{{ config(materialized='table_macro', parameters=['as_of_day', 'known_until := null']) }}
+{{ config(materialized='table_macro', parameters=['as_of_day', "known_until := timestamp '9999-12-31'"]) }}
 -- Logged budget, targeting and creative changes of campaigns known at the end of the as-of day. Changes of ad sets and
 -- ads belong to the campaign that these were last seen in by then.
 with visible as (

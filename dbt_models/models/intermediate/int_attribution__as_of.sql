@@ -1,4 +1,4 @@
-{{ config(materialized='table_macro', parameters=['as_of_day', 'look_back', 'known_until := null']) }}
+{{ config(materialized='table_macro', parameters=['as_of_day', 'look_back', "known_until := timestamp '9999-12-31'"]) }}
 -- Attribution settings that Meta names beside its claims, by campaign, as known at the end of the as-of day.
 select
     'meta' as platform,

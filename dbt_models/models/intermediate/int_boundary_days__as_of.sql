@@ -1,4 +1,4 @@
-{{ config(materialized='table_macro', parameters=['as_of_day', 'known_until := null']) }}
+{{ config(materialized='table_macro', parameters=['as_of_day', "known_until := timestamp '9999-12-31'"]) }}
 -- Days around a change of an account's time zone, which are shorter or longer than a day: the local day on which the new
 -- zone was first seen, the day before, and all days back to the last pull that still saw the old one.
 with versions as (

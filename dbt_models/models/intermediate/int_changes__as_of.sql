@@ -1,4 +1,4 @@
-{{ config(materialized='table_macro', parameters=['as_of_day', 'known_until := null']) }}
+{{ config(materialized='table_macro', parameters=['as_of_day', "known_until := timestamp '9999-12-31'"]) }}
 -- Every logged change known at the end of the as-of day, with the day on which it was first known.
 select
     platform,

@@ -1,4 +1,4 @@
-{{ config(materialized='table_macro', parameters=['as_of_day', 'look_back', 'known_until := null']) }}
+{{ config(materialized='table_macro', parameters=['as_of_day', 'look_back', "known_until := timestamp '9999-12-31'"]) }}
 -- What each account claimed of each day at each age, as pulled: age 0 on the day after. Ages at which a day was not
 -- pulled have no row. Of several pulls at one age the last counts.
 with clocks as (

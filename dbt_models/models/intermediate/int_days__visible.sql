@@ -1,4 +1,4 @@
-{{ config(materialized='table_macro', parameters=['as_of_day', 'look_back', 'known_until := null']) }}
+{{ config(materialized='table_macro', parameters=['as_of_day', 'look_back', "known_until := timestamp '9999-12-31'"]) }}
 -- Per account-day of the look-back window: the instant just before which its versions are read, and how that
 -- knowledge came about. A day first pulled later than its as-of day is read at its first pull, unless that lies beyond
 -- `known_until`.

@@ -1,4 +1,4 @@
-{{ config(materialized='table_macro', parameters=['as_of_day', 'look_back', 'known_until := null']) }}
+{{ config(materialized='table_macro', parameters=['as_of_day', 'look_back', "known_until := timestamp '9999-12-31'"]) }}
 -- What happened per list and day, and per account and day: mail, unsubscribes, orders net of refunds.
 with events as (
     select e.*, v.vintage

@@ -1,4 +1,4 @@
-{{ config(materialized='table_macro', parameters=['as_of_day', 'look_back', 'known_until := null']) }}
+{{ config(materialized='table_macro', parameters=['as_of_day', 'look_back', "known_until := timestamp '9999-12-31'"]) }}
 -- Sums of every level that an ad platform was pulled at, by account-day, as known at the end of the as-of day. Meta's
 -- clicks are all clicks.
 with days as (

@@ -1,4 +1,4 @@
-{{ config(materialized='table_macro', parameters=['as_of_day', 'known_until := null']) }}
+{{ config(materialized='table_macro', parameters=['as_of_day', "known_until := timestamp '9999-12-31'"]) }}
 -- Changes of Klaviyo lists, read off the campaign schedule, which has no change log. Volume: the gap to the send
 -- before shrinks to three quarters or grows by a third, and the next gap confirms it. Targeting: other audiences are
 -- left out than at the send before. Creative: another template.

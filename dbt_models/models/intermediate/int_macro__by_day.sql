@@ -1,4 +1,4 @@
-{{ config(materialized='table_macro', parameters=['as_of_day', 'look_back', 'known_until := null']) }}
+{{ config(materialized='table_macro', parameters=['as_of_day', 'look_back', "known_until := timestamp '9999-12-31'"]) }}
 -- Macro factors as they were known at the start of each day of the look-back window and of the day after it: the
 -- newest observation of the vintage then valid. Growth and inflation compare observations of one vintage.
 with days as (

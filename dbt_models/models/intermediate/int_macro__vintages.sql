@@ -1,4 +1,4 @@
-{{ config(materialized='table_macro', parameters=['as_of_day', 'known_until := null']) }}
+{{ config(materialized='table_macro', parameters=['as_of_day', "known_until := timestamp '9999-12-31'"]) }}
 -- Every value of every FRED series with the days on which it was the published one. With a key FRED says these days.
 -- Without one they are those on which our pulls saw the value; the first sight of a period counts from the day on which
 -- it usually comes out. Where FRED has said the days of a series, these are taken alone.

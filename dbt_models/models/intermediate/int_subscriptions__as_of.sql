@@ -1,4 +1,4 @@
-{{ config(materialized='table_macro', parameters=['as_of_day', 'known_until := null']) }}
+{{ config(materialized='table_macro', parameters=['as_of_day', "known_until := timestamp '9999-12-31'"]) }}
 -- One row per person and list, from joining to unsubscribing: what was known at the end of one day, however far back.
 with members as (
     select m.account_id, m.profile_id, m.list_id, min(m.joined_at) as joined_at

@@ -1,4 +1,4 @@
-{{ config(materialized='table_macro', parameters=['as_of_day', 'known_until := null']) }}
+{{ config(materialized='table_macro', parameters=['as_of_day', "known_until := timestamp '9999-12-31'"]) }}
 -- Declared experiments, one row per platform, experiment and arm, as they were known at the end of one day. Units carry
 -- the account under which the platform lists their campaign; an experiment of several accounts is one. What is planned
 -- only is left out.

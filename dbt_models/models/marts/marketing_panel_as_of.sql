@@ -1,4 +1,4 @@
-{{ config(materialized='table_macro', parameters=['as_of_day', 'look_back', 'known_until := null']) }}
+{{ config(materialized='table_macro', parameters=['as_of_day', 'look_back', "known_until := timestamp '9999-12-31'"]) }}
 -- The panel: every unit on every day of the look-back window, as it was known at the end of the as-of day, or,
 -- in a replay, at `known_until` if that was before. A metric is 0 only where a receipt says that the day was pulled; otherwise it is NULL.
 -- Days around a change of the account's time zone count as not observed.

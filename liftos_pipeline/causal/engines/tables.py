@@ -6,13 +6,11 @@ import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from liftos_pipeline.causal.engines.rows import BLOCK_ROWS, Block, Part
-from liftos_pipeline.errors import LiftosError
+from liftos_pipeline.causal.engines.rows import BLOCK_ROWS, Block, Part, aggregate_sql, known_values
 
 if TYPE_CHECKING:
     import duckdb
@@ -53,10 +51,8 @@ class TableRows:
         connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
 
     def aggregate(self, keys: Sequence[str], values: Mapping[str, str], join: str = "") -> pa.Table:
-        chosen = ", ".join(f"{expression} AS {name}" for name, expression in self._columns.items())
-        wanted = ", ".join([*keys, *(f"{expression} AS {name}" for name, expression in values.items())])
-        grouped = f" GROUP BY {', '.join(keys)} ORDER BY {', '.join(keys)}" if keys else ""
-        query = f"SELECT {wanted} FROM (SELECT {chosen} FROM {self._relation}) AS r {join}{grouped}"
+        ordered = f" ORDER BY {', '.join(keys)}" if keys else ""
+        query = aggregate_sql(self._relation, self._columns, keys, values, join) + ordered
         return self._connection.execute(query).to_arrow_table()
 
     def head(self, names: Sequence[str], n_rows: int) -> Block:
@@ -75,6 +71,7 @@ class TableRows:
 
         expressions = list(dict.fromkeys(self._columns[name] for name in names))
         place = {name: expressions.index(self._columns[name]) for name in names}
+        first = {number: name for name, number in reversed(place.items())}
 
         def walk(split: str) -> Part:
             cursor = self._connection.cursor()
@@ -83,7 +80,7 @@ class TableRows:
             part = make()
             query = f"SELECT {', '.join(expressions)} FROM {self._relation} WHERE {split}"
             for batch in cursor.sql(query).to_arrow_reader(BLOCK_ROWS):
-                columns = [_values(column, names, number, place) for number, column in enumerate(batch.columns)]
+                columns = [known_values(column, first[number]) for number, column in enumerate(batch.columns)]
                 visit(part, {name: columns[number] for name, number in place.items()})
             cursor.close()
             return part
@@ -95,18 +92,6 @@ class TableRows:
                 return list(workers.map(walk, self._splits))
         finally:
             self._connection.execute(f"SET threads = {threads}")
-
-
-def _values(column: pa.Array, names: Sequence[str], number: int, place: Mapping[str, int]) -> NDArray[Any]:
-    if column.null_count:
-        missing = next(name for name in names if place[name] == number)
-        raise LiftosError(
-            f"a value of {missing} in every row",
-            f"{column.null_count} of {len(column)} rows of one block without",
-            "Drop these rows, or state what the unknown values are before the call.",
-        )
-    values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
-    return values
 
 
 def row_ranges(last_row: int) -> list[str]:

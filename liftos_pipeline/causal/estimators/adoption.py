@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from liftos_pipeline.causal.engines.rows import are_remote
 from liftos_pipeline.causal.estimators.panel_rows import rows_of
 from liftos_pipeline.causal.index import NEVER
 from liftos_pipeline.causal.inference.bands import Clustering
 from liftos_pipeline.causal.kernels.cells import Cells, CohortPanel, cell_sums
-from liftos_pipeline.causal.kernels.outcome_table import OutcomeTable
+from liftos_pipeline.causal.kernels.outcome_table import OutcomeTable, RemoteOutcomes
 from liftos_pipeline.causal.panel import Panel, StreamedPanel
 
 Floats = NDArray[np.float64]
@@ -113,6 +114,9 @@ class Adoption:
         cohort, by_unit = np.full(len(self.used), -1), np.zeros(len(self.used))
         cohort[self.used], by_unit[self.used] = self.cohort, weights
         first = int(np.argmax(self.used))
+        if are_remote(self.source.rows):
+            remote = RemoteOutcomes(self.source.rows, self.source.index)
+            return CohortPanel(remote, cohort, by_unit, len(self.cohorts), remote.first())
         y = (
             OutcomeTable(self.source.rows, self.source.index)
             if isinstance(self.source, StreamedPanel)

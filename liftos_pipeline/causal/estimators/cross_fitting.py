@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftos_pipeline.causal.kernels.folded import FoldedBlock, FoldedRows, Moments, moments_of
-from liftos_pipeline.causal.kernels.incidence import refuse_repeated
+from liftos_pipeline.causal.kernels.pairs import refuse_repeated
 from liftos_pipeline.causal.panel import Panel, StreamedPanel
 from liftos_pipeline.causal.propensity.boosting import boosted_scores
 from liftos_pipeline.causal.propensity.model import block_scores, fit_model, folded_rows, row_scores, unit_folds

@@ -17,14 +17,10 @@ from liftos_pipeline.causal.inference.weak_instruments import (
 )
 from liftos_pipeline.causal.kernels.instruments import (
     ROUNDING,
+    InstrumentColumns,
     KClass,
-    PartialledOut,
-    cluster_sums,
     limited_information,
-    projections,
     two_stage,
-    unexplained_share,
-    varies_in_one_cluster,
 )
 from liftos_pipeline.causal.panel import Panel
 from liftos_pipeline.causal.results import Inference
@@ -52,23 +48,24 @@ class InstrumentedFit:
         return {name: reason for part in parts for name, reason in part.items()}
 
 
-def instrumented_fit(panel: Panel, columns: PartialledOut, estimator: Estimator, level: float) -> InstrumentedFit:
+def instrumented_fit(
+    panel: Panel, columns: InstrumentColumns, estimator: Estimator, level: float
+) -> InstrumentedFit:
     """Estimate, clustered limits, first stage, Anderson-Rubin set and specification tests.
 
     Parameters
     ----------
-    columns : PartialledOut
+    columns : InstrumentColumns
         Of the same panel; at least one instrument and a treatment that varies.
     """
-    p = projections(columns)
-    sums = cluster_sums(columns, p, panel.cluster, panel.n_clusters)
+    p = columns.projections()
+    sums = columns.cluster_sums(p)
     n_free = panel.n_rows - 1 - len(columns.covariates)
 
     def correction(n_coefficients: int) -> float:
         return (panel.n_rows - 1) / (n_free - n_coefficients)
 
-    is_carried = varies_in_one_cluster(panel.Z[:, columns.instruments], panel.cluster)
-    of_clusters = "the instruments vary in one cluster only" if is_carried else None
+    of_clusters = "the instruments vary in one cluster only" if columns.varies_in_one_cluster() else None
     if of_clusters is None:
         first_stage = first_stage_strength(p.pi, sums.zv, correction(len(p.pi)))
     else:
@@ -100,9 +97,9 @@ def instrumented_fit(panel: Panel, columns: PartialledOut, estimator: Estimator,
     )
 
 
-def _why_outcome_is_exact(columns: PartialledOut) -> str | None:
+def _why_outcome_is_exact(columns: InstrumentColumns) -> str | None:
     if columns.outcome_share <= ROUNDING:
         return "the outcome does not vary given the covariates"
-    if unexplained_share(columns) <= ROUNDING:
+    if columns.unexplained_share() <= ROUNDING:
         return "the outcome is an exact function of treatment and covariates"
     return None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
-
+from liftos_pipeline.causal.engines.rows import are_remote
 from liftos_pipeline.causal.estimators.instrumented_fit import FORMS, Estimator, InstrumentedFit, instrumented_fit
 from liftos_pipeline.causal.estimators.local_window import local_window
 from liftos_pipeline.causal.inference.weak_instruments import RULE_OF_THUMB
-from liftos_pipeline.causal.kernels.instruments import COLLINEAR, ROUNDING, PartialledOut, partial_out, projections
+from liftos_pipeline.causal.kernels.instruments import COLLINEAR, ROUNDING, InstrumentColumns, partial_out
+from liftos_pipeline.causal.kernels.pairs import refuse_repeated
+from liftos_pipeline.causal.kernels.remote_instruments import remote_partial_out
 from liftos_pipeline.causal.panel import Panel
 from liftos_pipeline.causal.results import EffectEstimate, effect_from
 from liftos_pipeline.causal.specification import one_of
@@ -73,13 +74,13 @@ def iv(
     columns = _partialled_out(used)
     fit = instrumented_fit(used, columns, estimator, level)
     return effect_from(
-        dataclasses.replace(used, notes=(*used.notes, *_dropped(used, columns))),
+        used,
         "iv",
         estimand,
         fit.form.estimate,
         dataclasses.replace(fit.inference, undefined=fit.undefined),
         {**facts, "estimator": estimator, **_diagnostics(used, columns, fit)},
-        _alarms(fit),
+        (*_dropped(used, columns), *_alarms(fit)),
     )
 
 
@@ -106,8 +107,8 @@ def _selected(
     return local.panel, f"{estimand} at {running} = {local.centre:g}", facts
 
 
-def _partialled_out(panel: Panel) -> PartialledOut:
-    columns = partial_out(panel.X, panel.Z, panel.d, panel.y, panel.row_weights)
+def _partialled_out(panel: Panel) -> InstrumentColumns:
+    columns = _columns(panel)
     names = ", ".join(panel.roles.instruments)
     if len(columns.instruments) == 0:
         raise LiftosError(
@@ -118,13 +119,13 @@ def _partialled_out(panel: Panel) -> PartialledOut:
     if columns.treatment_share <= COLLINEAR:
         raise LiftosError(
             f"a treatment {panel.roles.treatment} that varies given the covariates",
-            "a constant" if np.ptp(panel.d) == 0 else "a combination of the covariates",
+            "a constant" if columns.treatment_is_constant else "a combination of the covariates",
             "Add untreated rows, or drop the covariates that determine the treatment.",
         )
     n_needed = 3 + len(columns.covariates) + len(columns.instruments)
     if panel.n_rows < n_needed:
         raise LiftosError(f"at least {n_needed} rows", str(panel.n_rows), "Add rows or drop covariates.")
-    p = projections(columns)
+    p = columns.projections()
     if float(p.pi @ p.pi) <= ROUNDING * p.dd:
         raise LiftosError(
             f"a treatment that {names} moves", "no relation at all", "Name instruments that assign the treatment."
@@ -132,8 +133,19 @@ def _partialled_out(panel: Panel) -> PartialledOut:
     return columns
 
 
-def _diagnostics(panel: Panel, columns: PartialledOut, fit: InstrumentedFit) -> dict[str, object]:
-    p = projections(columns)
+def _columns(panel: Panel) -> InstrumentColumns:
+    if are_remote(panel.rows):
+        if panel.roles.period is not None:
+            refuse_repeated(panel.rows, panel.index)
+        return remote_partial_out(
+            panel.rows, panel.index, len(panel.covariate_names), len(panel.roles.instruments), panel.has_weights
+        )
+    panel = panel.held()
+    return partial_out(panel.X, panel.Z, panel.d, panel.y, panel.row_weights, panel.cluster, panel.n_clusters)
+
+
+def _diagnostics(panel: Panel, columns: InstrumentColumns, fit: InstrumentedFit) -> dict[str, object]:
+    p = columns.projections()
     return {
         "instruments": [panel.roles.instruments[j] for j in columns.instruments],
         "kappa": fit.form.kappa,
@@ -151,7 +163,7 @@ def _diagnostics(panel: Panel, columns: PartialledOut, fit: InstrumentedFit) -> 
     }
 
 
-def _dropped(panel: Panel, columns: PartialledOut) -> tuple[str, ...]:
+def _dropped(panel: Panel, columns: InstrumentColumns) -> tuple[str, ...]:
     covariates = (name for j, name in enumerate(panel.covariate_names) if j not in columns.covariates)
     instruments = (name for j, name in enumerate(panel.roles.instruments) if j not in columns.instruments)
     return (

@@ -2,19 +2,20 @@
 
 Regressors that depend on cohort and period alone need nothing else: ``cell_sums`` is one pass over the outcomes,
 ``unit_sums`` or ``change_sums`` a second one. Passes go block by block in a fixed order, so that sums have the same
-bits wherever the outcomes lie.
+bits wherever the outcomes lie; outcomes on other machines are visited there, in blocks of whole units.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from liftos_pipeline.causal.kernels.outcome_table import OutcomeTable
+from liftos_pipeline.causal.engines.rows import Part
+from liftos_pipeline.causal.kernels.outcome_table import OutcomeTable, RemoteOutcomes
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -29,7 +30,7 @@ class CohortPanel:
 
     Attributes
     ----------
-    y : ndarray or OutcomeTable, shape (N, T)
+    y : ndarray, OutcomeTable or RemoteOutcomes, shape (N, T)
         Outcome of each unit and period.
     cohort : ndarray, shape (N,)
         Cohort of each unit, 0 .. H - 1; units of cohort -1 are left out.
@@ -40,21 +41,40 @@ class CohortPanel:
         Taken off every outcome: with the first of them, constant outcomes are exactly zero.
     """
 
-    y: Floats | OutcomeTable
+    y: Floats | OutcomeTable | RemoteOutcomes
     cohort: Integers
     weights: Floats
     n_cohorts: int
     origin: float = 0.0
 
-    def blocks(self) -> Iterator[tuple[slice, Floats]]:
-        """Outcomes of consecutive units less the origin."""
+    def walk(self, make: Callable[[], Part], visit: Callable[[Part, Integers, Floats], None]) -> list[Part]:
+        """Visit codes and outcomes less the origin, (m,) and (m, T), of all units in blocks. As ``Rows.map_blocks``."""
+        origin = self.origin
+        if isinstance(self.y, RemoteOutcomes):
+            return self.y.walk(make, lambda part, units, y: visit(part, units, y - origin))
         n_units, n_periods = self.y.shape
         step = max(1, _BLOCK_ENTRIES // n_periods)
+        part = make()
         for start in range(0, n_units, step):
-            units = slice(start, min(start + step, n_units))
-            yield units, self.y[units] - self.origin
+            stop = min(start + step, n_units)
+            visit(part, np.arange(start, stop), self.y[start:stop] - origin)
+        return [part]
 
-    def members(self, units: slice) -> list[Integers]:
+    @property
+    def membership(self) -> Membership:
+        """What blocks need of the panel."""
+        return Membership(self.cohort, self.weights, self.n_cohorts)
+
+
+@dataclass(frozen=True, eq=False)
+class Membership:
+    """Cohort and weight of each unit, as in :class:`CohortPanel`."""
+
+    cohort: Integers
+    weights: Floats
+    n_cohorts: int
+
+    def members(self, units: Integers) -> list[Integers]:
         """Places of each cohort's units in a block."""
         cohort = self.cohort[units]
         return [np.flatnonzero(cohort == h) for h in range(self.n_cohorts)]
@@ -85,17 +105,30 @@ class Cells:
         return means
 
 
+@dataclass
+class _CellPart:
+    sums: Floats
+    scale: float = 0.0
+
+
 def cell_sums(panel: CohortPanel) -> Cells:
     """Sizes of the cohorts and sums of their outcomes in each period."""
-    used = panel.cohort >= 0
-    sums, scale = np.zeros((panel.n_cohorts, panel.y.shape[1])), 0.0
-    for units, y in panel.blocks():
+    cohort, all_weights, n_cohorts = panel.cohort, panel.weights, panel.n_cohorts
+    used = cohort >= 0
+    shape = (n_cohorts, panel.y.shape[1])
+
+    def visit(part: _CellPart, units: Integers, y: Floats) -> None:
         y[~used[units]] = 0.0
-        member = (panel.cohort[units] == np.arange(panel.n_cohorts)[:, None]) * panel.weights[units]
-        sums += member @ y
-        scale = max(scale, float(y.max()), -float(y.min()))
-    sizes = np.bincount(panel.cohort[used], weights=panel.weights[used], minlength=panel.n_cohorts)
-    return Cells(sizes.astype(np.float64), sums, scale)
+        member = (cohort[units] == np.arange(n_cohorts)[:, None]) * all_weights[units]
+        part.sums += member @ y
+        part.scale = max(part.scale, float(y.max()), -float(y.min()))
+
+    whole, *others = panel.walk(lambda: _CellPart(np.zeros(shape)), visit)
+    for part in others:
+        whole.sums += part.sums
+        whole.scale = max(whole.scale, part.scale)
+    sizes = np.bincount(cohort[used], weights=all_weights[used], minlength=n_cohorts)
+    return Cells(sizes.astype(np.float64), whole.sums, whole.scale)
 
 
 def unit_sums(panel: CohortPanel, table: Floats, fitted: Floats) -> Floats:
@@ -112,11 +145,17 @@ def unit_sums(panel: CohortPanel, table: Floats, fitted: Floats) -> Floats:
     ndarray, shape (N, k)
         Not weighted; zero for units that are left out.
     """
-    sums = np.zeros((len(panel.cohort), table.shape[2]))
-    for units, y in panel.blocks():
-        for h, members in enumerate(panel.members(units)):
-            sums[units.start + members] = (y[members] - fitted[h]) @ table[h]
-    return sums
+    membership = panel.membership
+    shape = (len(panel.cohort), table.shape[2])
+
+    def visit(sums: Floats, units: Integers, y: Floats) -> None:
+        for h, members in enumerate(membership.members(units)):
+            sums[units[members]] = (y[members] - fitted[h]) @ table[h]
+
+    whole, *others = panel.walk(lambda: np.zeros(shape), visit)
+    for sums in others:
+        whole += sums
+    return whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,12 +205,16 @@ def change_sums(panel: CohortPanel, means: Floats, changes: Sequence[Changes]) -
     changes : sequence of Changes
         One per cohort.
     """
-    sums = np.zeros((len(panel.cohort), len(changes[0].constants)))
-    squares = tuple(np.zeros(len(entry.later)) for entry in changes)
-    moments = tuple(np.zeros(len(entry.later)) for entry in changes)
-    for units, y in panel.blocks():
-        for h, members in enumerate(panel.members(units)):
-            entry, weights = changes[h], panel.weights[units][members]
+    membership = panel.membership
+    shape = (len(panel.cohort), len(changes[0].constants))
+
+    def make() -> ChangeSums:
+        squares, moments = (tuple(np.zeros(len(entry.later)) for entry in changes) for _ in range(2))
+        return ChangeSums(np.zeros(shape), squares, moments)
+
+    def visit(part: ChangeSums, units: Integers, y: Floats) -> None:
+        for h, members in enumerate(membership.members(units)):
+            entry, weights = changes[h], membership.weights[units[members]]
             left = np.ascontiguousarray(y[members].T)
             left -= means[h][:, None]
             moved = left[entry.later]
@@ -179,8 +222,14 @@ def change_sums(panel: CohortPanel, means: Floats, changes: Sequence[Changes]) -
             combined = entry.shares @ moved
             combined += entry.constants[:, None]
             combined *= weights
-            sums[units.start + members] = combined.T
-            moments[h][:] += moved @ weights**2
+            part.sums[units[members]] = combined.T
+            part.moments[h][:] += moved @ weights**2
             moved *= weights
-            squares[h][:] += np.einsum("pn,pn->p", moved, moved)
-    return ChangeSums(sums, squares, moments)
+            part.squares[h][:] += np.einsum("pn,pn->p", moved, moved)
+
+    whole, *others = panel.walk(make, visit)
+    for part in others:
+        whole.sums[:] += part.sums
+        for mine, other in zip((*whole.squares, *whole.moments), (*part.squares, *part.moments), strict=True):
+            mine += other
+    return whole

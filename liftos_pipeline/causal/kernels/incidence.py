@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from liftos_pipeline.causal.engines.rows import Block, Rows
 from liftos_pipeline.causal.index import Index
 from liftos_pipeline.errors import LiftosError
 
@@ -17,6 +17,27 @@ Integers = NDArray[np.int64]
 
 _DENSE_SHARE = 0.125
 _DENSE_CELLS = 1_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class PeriodSystem:
+    """What is left for the periods once the units' effects are eliminated.
+
+    Attributes
+    ----------
+    unit_weight : ndarray, shape (N, 1)
+    laplacian : ndarray, shape (T, T)
+        ``diag(n_t) - W' diag(1 / n_i) W``.
+    unit_means_by_period : callable
+        Sums by unit (N, q) -> sums over the rows of each period of their unit's mean (T, q).
+    sums_by_unit : callable
+        Values of periods (T, q) -> their sums over the rows of each unit (N, q).
+    """
+
+    unit_weight: Floats
+    laplacian: Floats
+    unit_means_by_period: Callable[[Floats], Floats]
+    sums_by_unit: Callable[[Floats], Floats]
 
 
 @dataclass
@@ -80,12 +101,7 @@ class Incidence:
             if len(repeated) == 0 and int(self.counts.sum(dtype=np.int64)) != index.n_rows:
                 repeated = self._repeated_in_a_block(index)
         if len(repeated):
-            unit, period = divmod(int(repeated[0]), self.shape[1])
-            raise LiftosError(
-                "one row per unit and period",
-                f"repeated pairs, for example {index.unit_labels[unit]} at {index.period_labels[period]}",
-                "Aggregate or drop the repeated rows.",
-            )
+            raise repeated_pair(index, *divmod(int(repeated[0]), self.shape[1]))
 
     def _repeated_in_a_block(self, index: Index) -> Integers:
         """A unit with fewer pairs than rows, at one of its periods."""
@@ -104,6 +120,21 @@ class Incidence:
         if self.counts is None:
             return unit_weight, period_weight, table.multiply(1.0 / root).tocsr()
         return unit_weight, period_weight, np.divide(table, root)
+
+    def system(self) -> PeriodSystem:
+        """The equations of the period effects."""
+        unit_weight, period_weight, scaled = self.scaled()
+        root = np.sqrt(unit_weight)
+        overlap = scaled.T @ scaled
+        laplacian = np.diag(period_weight) - np.asarray(
+            overlap.todense() if hasattr(overlap, "todense") else overlap
+        )
+        return PeriodSystem(
+            unit_weight,
+            laplacian,
+            lambda by_unit: scaled.T @ (by_unit / root),
+            lambda by_period: root * (scaled @ by_period),
+        )
 
     def _table(self) -> Any:
         if self.counts is not None:
@@ -130,18 +161,10 @@ class Incidence:
             place = place[stays]
 
 
-def refuse_repeated(rows: Rows, index: Index) -> None:
-    """Walk over the keys and refuse a unit that has a period twice.
-
-    Raises
-    ------
-    LiftosError
-    """
-
-    def visit(seen: Incidence, block: Block) -> None:
-        seen.see(block["unit"], block["period"], None)
-
-    parts = rows.map_blocks(["unit", "period"], lambda: Incidence.empty(index, False), visit)
-    for part in parts[1:]:
-        parts[0].add(part)
-    parts[0].refuse_repeated(index)
+def repeated_pair(index: Index, unit: int, period: int) -> LiftosError:
+    """The refusal of a unit that has a period twice."""
+    return LiftosError(
+        "one row per unit and period",
+        f"repeated pairs, for example {index.unit_labels[unit]} at {index.period_labels[period]}",
+        "Aggregate or drop the repeated rows.",
+    )

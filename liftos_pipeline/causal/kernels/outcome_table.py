@@ -1,18 +1,22 @@
 """Outcomes of a balanced panel as a table of units and periods, read from rows in any order.
 
-A table that is too large to be held is read again by slabs of units whenever a part of it is asked for.
+A table that is too large to be held is read again by slabs of units whenever a part of it is asked for. One on other
+machines is never read: its units are visited there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
-from liftos_pipeline.causal.engines.rows import Block, Rows
+from liftos_pipeline.causal.engines.rows import Block, Part, RemoteRows, Rows
 from liftos_pipeline.causal.index import Index
 from liftos_pipeline.errors import LiftosError
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 MOST_ENTRIES = 1 << 25
 """Entries of a slab: 256 MB."""
@@ -73,16 +77,63 @@ class OutcomeTable:
     def _refuse(self, start: int, found: Floats) -> None:
         n_bad = self._rows.aggregate([], {"n": "count(*) FILTER (NOT isfinite(y))"}).column("n")[0].as_py()
         if n_bad:
-            raise LiftosError(
-                "finite numbers in every row",
-                f"missing or infinite ones in y in {n_bad} rows",
-                "Drop these rows, or state what the unknown values are before the call.",
-            )
+            raise _not_finite(n_bad)
         empty = np.flatnonzero(np.isnan(found))
         if len(empty):
-            unit = self._index.unit_labels[start + int(empty[0]) // self.shape[1]]
-            raise LiftosError(
-                "one row per unit and period",
-                f"repeated pairs, for example of unit {unit}",
-                "Aggregate or drop the repeated rows.",
-            )
+            raise _repeated(self._index.unit_labels[start + int(empty[0]) // self.shape[1]])
+
+
+class RemoteOutcomes:
+    """Outcome of each unit and period of a balanced panel on other machines, shape (N, T).
+
+    Parameters
+    ----------
+    rows : RemoteRows
+        Of a panel whose counts are balanced.
+    index : Index
+        Of the same rows.
+
+    Raises
+    ------
+    LiftosError
+        When it is walked over: an outcome that is not finite, a unit that has a period twice.
+    """
+
+    def __init__(self, rows: RemoteRows, index: Index) -> None:
+        self.shape = (index.n_units, index.n_periods)
+        self._rows, self._labels = rows, index.unit_labels
+
+    def first(self) -> float:
+        """Some outcome."""
+        return float(self._rows.head(["y"], 1)["y"][0])
+
+    def walk(self, make: Callable[[], Part], visit: Callable[[Part, Integers, Floats], None]) -> list[Part]:
+        """Visit codes (m,) and outcomes (m, T) of all units in blocks. As ``Rows.map_blocks``."""
+        n_periods, labels = self.shape[1], self._labels
+
+        def see(part: Part, block: Block) -> None:
+            unit, period, y = block["unit"], block["period"], block["y"]
+            is_off = period != np.arange(len(period)) % n_periods
+            if is_off.any():
+                raise _repeated(labels[unit[np.argmax(is_off)]])
+            if not np.isfinite(y).all():
+                raise _not_finite(int(np.count_nonzero(~np.isfinite(y))))
+            visit(part, unit[::n_periods], y.reshape(-1, n_periods))
+
+        return self._rows.map_units(["unit", "period", "y"], make, see)
+
+
+def _repeated(unit: object) -> LiftosError:
+    return LiftosError(
+        "one row per unit and period",
+        f"repeated pairs, for example of unit {unit}",
+        "Aggregate or drop the repeated rows.",
+    )
+
+
+def _not_finite(n_rows: int) -> LiftosError:
+    return LiftosError(
+        "finite numbers in every row",
+        f"missing or infinite ones in y in {n_rows} rows",
+        "Drop these rows, or state what the unknown values are before the call.",
+    )

@@ -19,9 +19,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from liftos_pipeline.causal.engines.rows import BLOCK_ROWS, Block, Rows
+from liftos_pipeline.causal.engines.rows import BLOCK_ROWS, Block, Rows, are_remote
 from liftos_pipeline.causal.index import Index
 from liftos_pipeline.causal.kernels.incidence import Incidence
+from liftos_pipeline.causal.kernels.pairs import RemotePairs
 from liftos_pipeline.causal.kernels.sums import add_by_key
 from liftos_pipeline.errors import LiftosError
 
@@ -99,14 +100,15 @@ class _Sums:
     gram: Floats
     by_unit: Floats
     by_period: Floats
-    incidence: Incidence
+    incidence: Incidence | None
     buffer: Floats
 
     def add(self, other: _Sums) -> None:
         self.gram += other.gram
         self.by_unit += other.by_unit
         self.by_period += other.by_period
-        self.incidence.add(other.incidence)
+        if self.incidence is not None and other.incidence is not None:
+            self.incidence.add(other.incidence)
 
 
 def fit_two_way(rows: Rows, regressors: Sequence[str], index: Index, is_weighted: bool) -> TwoWayFit:
@@ -133,8 +135,9 @@ def fit_two_way(rows: Rows, regressors: Sequence[str], index: Index, is_weighted
     names = (*regressors, "y")
     origin = origin_of(rows, names)
     sums = _first_walk(rows, names, origin, index, is_weighted)
-    sums.incidence.refuse_repeated(index)
-    partial = _without_effects(sums, index, is_weighted)
+    pairs = RemotePairs(rows, index, is_weighted) if are_remote(rows) else sums.incidence
+    assert pairs is not None
+    partial = _without_effects(sums, pairs, index, is_weighted)
     chosen = _independent(partial.products[:-1, :-1], partial.spread[:-1])
     if 0 not in chosen:
         raise LiftosError(
@@ -149,7 +152,7 @@ def fit_two_way(rows: Rows, regressors: Sequence[str], index: Index, is_weighted
     direction = np.append(np.zeros(len(regressors)), 1.0)
     direction[chosen] = -coefficients
     scores = _second_walk(rows, names, origin, index, is_weighted, chosen, direction, partial)
-    n_rows, has_unit, has_period = sums.incidence.without_singletons(index)
+    n_rows, has_unit, has_period = pairs.without_singletons(index)
     variance = partial.spread[-1] / partial.total_weight
     varies = variance > (CONSTANT * origin[-1]) ** 2
     has_rows = np.ones(index.n_clusters, dtype=bool)
@@ -186,7 +189,9 @@ class _Partial:
     n_components: int
 
 
-def _without_effects(sums: _Sums, index: Index, is_weighted: bool) -> _Partial:
+def _without_effects(sums: _Sums, pairs: Incidence | RemotePairs, index: Index, is_weighted: bool) -> _Partial:
+    if isinstance(pairs, Incidence) or (index.is_balanced and not is_weighted):
+        pairs.refuse_repeated(index)
     if index.is_balanced and not is_weighted:
         unit_weight = index.unit_rows[:, None].astype(np.float64)
         right = sums.by_period - sums.by_unit.sum(axis=0) / index.n_periods
@@ -194,15 +199,11 @@ def _without_effects(sums: _Sums, index: Index, is_weighted: bool) -> _Partial:
         n_components = 1
         explained = np.broadcast_to(slopes.sum(axis=0), sums.by_unit.shape)
     else:
-        unit_weight, period_weight, scaled = sums.incidence.scaled()
-        root = np.sqrt(unit_weight)
-        right = sums.by_period - scaled.T @ (sums.by_unit / root)
-        overlap = scaled.T @ scaled
-        laplacian = np.diag(period_weight) - np.asarray(
-            overlap.todense() if hasattr(overlap, "todense") else overlap
-        )
-        slopes, n_components = solve_periods(laplacian, right)
-        explained = root * (scaled @ slopes)
+        system = pairs.system()
+        unit_weight = system.unit_weight
+        right = sums.by_period - system.unit_means_by_period(sums.by_unit)
+        slopes, n_components = solve_periods(system.laplacian, right)
+        explained = system.sums_by_unit(slopes)
     return _Partial(
         products=sums.gram - sums.by_unit.T @ (sums.by_unit / unit_weight) - right.T @ slopes,
         spread=np.diag(sums.gram) - sums.by_unit.sum(axis=0) ** 2 / unit_weight.sum(),
@@ -221,14 +222,14 @@ def origin_of(rows: Rows, names: Sequence[str]) -> Floats:
 
 
 def _first_walk(rows: Rows, names: Sequence[str], origin: Floats, index: Index, is_weighted: bool) -> _Sums:
-    width = len(names)
+    width, is_remote = len(names), are_remote(rows)
 
     def make() -> _Sums:
         return _Sums(
             np.zeros((width, width)),
             np.zeros((index.n_units, width)),
             np.zeros((index.n_periods, width)),
-            Incidence.empty(index, is_weighted),
+            None if is_remote else Incidence.empty(index, is_weighted),
             np.empty((width, BLOCK_ROWS)),
         )
 
@@ -239,7 +240,8 @@ def _first_walk(rows: Rows, names: Sequence[str], origin: Floats, index: Index, 
         sums.gram += weighted @ values.T
         add_by_key(sums.by_unit, block["unit"], weighted)
         add_by_key(sums.by_period, block["period"], weighted)
-        sums.incidence.see(block["unit"], block["period"], weight)
+        if sums.incidence is not None:
+            sums.incidence.see(block["unit"], block["period"], weight)
 
     parts = rows.map_blocks(["unit", "period", *names, *(["weight"] if is_weighted else [])], make, visit)
     total = parts[0]
