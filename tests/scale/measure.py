@@ -46,6 +46,25 @@ def peak_mb(pid: int) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
+def cpu_seconds(pid: int) -> float:
+    """Processor time of a process and all that descend from it: what the load of others does not change."""
+    parent, ticks = {}, {}
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (place / "stat").read_text().rsplit(") ", 1)[1].split()
+        except OSError:
+            continue
+        parent[int(place.name)] = int(fields[1])
+        ticks[int(place.name)] = sum(map(int, fields[11:15]))
+
+    def descends(other: int) -> bool:
+        while other not in (0, pid):
+            other = parent.get(other, 0)
+        return other == pid
+
+    return sum(count for other, count in ticks.items() if descends(other)) / os.sysconf("SC_CLK_TCK")
+
+
 def _jvm() -> int:
     """Process of the driver's Java half."""
     from pyspark import SparkContext
@@ -61,15 +80,16 @@ def measured(engine: str, method: str, folder: Path) -> dict[str, Any]:
     open_panel = Panel.from_spark if engine == "spark" else Panel.from_parquet
     start = time.perf_counter()
     panel = open_panel(folder, **CALLS[method])
-    opened = time.perf_counter()
+    opened, spent = time.perf_counter(), cpu_seconds(os.getpid())
     found = estimate(method, panel)
-    done = time.perf_counter()
+    done, spent = time.perf_counter(), cpu_seconds(os.getpid()) - spent
     return {
         "engine": engine,
         "method": method,
         "n_rows": found.n_rows,
         "open_s": opened - start,
         "estimate_s": done - opened,
+        "cpu_s": spent,
         "driver_mb": peak_mb(os.getpid()),
         "jvm_mb": peak_mb(_jvm()) if engine == "spark" else 0.0,
         "estimate": found.estimate,
