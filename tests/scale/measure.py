@@ -1,6 +1,7 @@
 """One estimate in a process of its own, with its time and the peak memory of the driver, as a line of JSON.
 
-``python -m tests.scale.measure ENGINE METHOD FOLDER`` with ENGINE ``spark`` or ``parquet``.
+``python -m tests.scale.measure ENGINE METHOD FOLDER [WARM]`` with ENGINE ``spark`` or ``parquet``; WARM is a panel to
+estimate on before, so that what starts once (Java's compiler, the workers' imports) is not in the figures.
 """
 
 from __future__ import annotations
@@ -73,11 +74,13 @@ def _jvm() -> int:
     return int(SparkContext._jvm.java.lang.ProcessHandle.current().pid())  # type: ignore[union-attr]
 
 
-def measured(engine: str, method: str, folder: Path) -> dict[str, Any]:
+def measured(engine: str, method: str, folder: Path, warm: Path | None = None) -> dict[str, Any]:
     """Estimate once; seconds of reading the index and of the estimate, and peaks in MB."""
     if engine == "spark":
         spark()
     open_panel = Panel.from_spark if engine == "spark" else Panel.from_parquet
+    if warm is not None:
+        estimate(method, open_panel(warm, **CALLS[method]))
     start = time.perf_counter()
     panel = open_panel(folder, **CALLS[method])
     opened, spent = time.perf_counter(), cpu_seconds(os.getpid())
@@ -98,4 +101,4 @@ def measured(engine: str, method: str, folder: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(measured(sys.argv[1], sys.argv[2], Path(sys.argv[3]))) + "\n")
+    sys.stdout.write(json.dumps(measured(sys.argv[1], sys.argv[2], *map(Path, sys.argv[3:]))) + "\n")
