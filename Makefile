@@ -75,7 +75,7 @@ test-scale: setup $(SCALE_STAMP)
 
 $(SCALE_STAMP): $(STAMP)
 	@echo "== test-scale: installing the extras spark and cluster"
-	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --constraint requirements.lock --no-build-isolation --editable '.[spark,cluster]'
+	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --constraint requirements.lock --editable '.[spark,cluster]'
 	@touch $@
 
 clean:

@@ -55,17 +55,26 @@ pull_schedules = [
     description="Starts the results of every range of days that all platforms were pulled for, oldest first.",
 )
 def results_after_pulls(context: dg.RunStatusSensorContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    newest = _newest_pulls(context.instance)
-    ready = []
-    for days in sorted({days for _, days in newest}):
-        runs = [newest.get((job.name, days)) for job in pull_jobs]
-        if any(run is None or run.status != dg.DagsterRunStatus.SUCCESS for run in runs):
-            break
-        ready.append((days, "-".join(run.run_id[:8] for run in runs if run is not None)))
+    ready = ready_days(_newest_pulls(context.instance))
     if not ready:
         yield dg.SkipReason("some platform is not pulled yet")
     for (first, last), pulls in ready:
         yield dg.RunRequest(f"{first}/{last}/{pulls}", tags={_START: first, _END: last})
+
+
+def ready_days(newest: Mapping[tuple[str, tuple[str, str]], dg.DagsterRun]) -> list[tuple[tuple[str, str], str]]:
+    """Ranges of days that every platform was pulled for, oldest first, each with its pulls' names in one word.
+
+    The first range that lacks a pull ends the list: later days wait for earlier ones.
+    """
+    ready = []
+    for days in sorted({days for _, days in newest}):
+        runs = [newest.get((job.name, days)) for job in pull_jobs]
+        done = [run for run in runs if run is not None and run.status == dg.DagsterRunStatus.SUCCESS]
+        if len(done) < len(pull_jobs):
+            break
+        ready.append((days, "-".join(run.run_id[:8] for run in done)))
+    return ready
 
 
 def _newest_pulls(instance: dg.DagsterInstance) -> Mapping[tuple[str, tuple[str, str]], dg.DagsterRun]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,7 +29,10 @@ def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[Any]:
-    """One Spark session on two cores of this machine."""
+    """One Spark session on two cores of this machine; skipped where there is no Java."""
+    home = os.environ.get("JAVA_HOME")
+    if shutil.which("java", path=None if home is None else str(Path(home) / "bin")) is None:
+        pytest.skip("no Java on the PATH or in JAVA_HOME")
     from tests.scale.measure import spark as session_on_this_machine
 
     session = session_on_this_machine()

@@ -1,6 +1,7 @@
 """One estimate in a process of its own, with its time and the peak memory of the driver, as a line of JSON.
 
-``python -m tests.scale.measure ENGINE METHOD FOLDER`` with ENGINE ``spark`` or ``parquet``.
+``python -m tests.scale.measure ENGINE METHOD FOLDER [WARM]`` with ENGINE ``spark`` or ``parquet``; WARM is a panel to
+estimate on before, so that what starts once (Java's compiler, the workers' imports) is not in the figures.
 """
 
 from __future__ import annotations
@@ -46,6 +47,25 @@ def peak_mb(pid: int) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
+def cpu_seconds(pid: int) -> float:
+    """Processor time of a process and all that descend from it: what the load of others does not change."""
+    parent, ticks = {}, {}
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (place / "stat").read_text().rsplit(") ", 1)[1].split()
+        except OSError:
+            continue
+        parent[int(place.name)] = int(fields[1])
+        ticks[int(place.name)] = sum(map(int, fields[11:15]))
+
+    def descends(other: int) -> bool:
+        while other not in (0, pid):
+            other = parent.get(other, 0)
+        return other == pid
+
+    return sum(count for other, count in ticks.items() if descends(other)) / os.sysconf("SC_CLK_TCK")
+
+
 def _jvm() -> int:
     """Process of the driver's Java half."""
     from pyspark import SparkContext
@@ -54,22 +74,25 @@ def _jvm() -> int:
     return int(SparkContext._jvm.java.lang.ProcessHandle.current().pid())  # type: ignore[union-attr]
 
 
-def measured(engine: str, method: str, folder: Path) -> dict[str, Any]:
+def measured(engine: str, method: str, folder: Path, warm: Path | None = None) -> dict[str, Any]:
     """Estimate once; seconds of reading the index and of the estimate, and peaks in MB."""
     if engine == "spark":
         spark()
     open_panel = Panel.from_spark if engine == "spark" else Panel.from_parquet
+    if warm is not None:
+        estimate(method, open_panel(warm, **CALLS[method]))
     start = time.perf_counter()
     panel = open_panel(folder, **CALLS[method])
-    opened = time.perf_counter()
+    opened, spent = time.perf_counter(), cpu_seconds(os.getpid())
     found = estimate(method, panel)
-    done = time.perf_counter()
+    done, spent = time.perf_counter(), cpu_seconds(os.getpid()) - spent
     return {
         "engine": engine,
         "method": method,
         "n_rows": found.n_rows,
         "open_s": opened - start,
         "estimate_s": done - opened,
+        "cpu_s": spent,
         "driver_mb": peak_mb(os.getpid()),
         "jvm_mb": peak_mb(_jvm()) if engine == "spark" else 0.0,
         "estimate": found.estimate,
@@ -78,4 +101,4 @@ def measured(engine: str, method: str, folder: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(measured(sys.argv[1], sys.argv[2], Path(sys.argv[3]))) + "\n")
+    sys.stdout.write(json.dumps(measured(sys.argv[1], sys.argv[2], *map(Path, sys.argv[3:]))) + "\n")
