@@ -26,11 +26,10 @@ def backup(
     Examples: liftos backup /backups/2026-06-29
     """
     with clear_errors():
-        from liftos_pipeline.warehouse import Warehouse
+        from liftos_pipeline.warehouse import warehouse_of
         from liftos_pipeline.warehouse.backup import back_up
 
-        settings = load_settings()
-        _say(back_up(Warehouse(settings.home, settings.source_mode), folder), folder, as_json)
+        _say(back_up(warehouse_of(load_settings()), folder), folder, as_json)
 
 
 def restore(

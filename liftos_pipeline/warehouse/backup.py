@@ -46,12 +46,18 @@ def back_up(warehouse: Warehouse, target: Path) -> Copied:
     Raises
     ------
     LiftosError
-        The folder exists already, or the home is empty.
+        The folder exists already, the home is empty, or its tables are in a lake.
     WarehouseError
         The home cannot be read, or the disk is full.
     """
     if target.exists():
         raise LiftosError("a folder that is not there yet", str(target), "Name a new one, for example by the day.")
+    if warehouse.lake is not None:
+        raise LiftosError(
+            "a home whose tables are in its own file",
+            f"a lake with its catalog at {warehouse.lake.shown}",
+            "Back up the catalog's database and the folder of Parquet files together, by pg_dump and a copy.",
+        )
     if not warehouse.working_file.exists():
         raise LiftosError("a home with data", f"none in {warehouse.home}", "LIFTOS_HOME names another home.")
     partial = target.with_name(f".{target.name}.partial")

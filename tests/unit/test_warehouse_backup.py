@@ -14,6 +14,7 @@ from liftos_pipeline.schema import SCHEMA_VERSION
 from liftos_pipeline.warehouse import Warehouse
 from liftos_pipeline.warehouse.archive import keep_body, read_body
 from liftos_pipeline.warehouse.backup import MANIFEST, back_up, restore
+from liftos_pipeline.warehouse.lake import Lake
 
 
 @pytest.fixture
@@ -101,3 +102,10 @@ def test_wrong_calls(warehouse: Warehouse, tmp_path: Path) -> None:
         WarehouseError, match=f"version {SCHEMA_VERSION} or older; found version {SCHEMA_VERSION + 1}"
     ):
         restore(copy, tmp_path / "new")
+
+
+def test_a_lake_is_backed_up_by_its_own_tools(tmp_path: Path) -> None:
+    lake = Lake("postgresql://liftos:secret@127.0.0.1:5999/catalog", str(tmp_path / "data"))
+    with pytest.raises(LiftosError, match="127.0.0.1:5999/catalog. Back up the catalog's database") as refused:
+        back_up(Warehouse(tmp_path / "home", "simulated", lake), tmp_path / "copy")
+    assert "secret" not in str(refused.value) and not (tmp_path / "copy").exists()
