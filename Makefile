@@ -35,7 +35,7 @@ demo: setup
 
 test: setup
 	@echo "== test"
-	@$(BIN)/pytest -n 2 --dist loadgroup -m "not faults and not scale"
+	@$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not faults and not scale"
 
 check: setup
 	@echo "== check: ruff, format, mypy, architecture"

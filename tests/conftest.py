@@ -25,9 +25,21 @@ KILLS = (101, 102, 103)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Homes take longest and begin first; what a browser looks at stands behind them, ready by then."""
     items.sort(key=lambda item: (item.path.parent not in _SHARE_HOMES, item.path.parent.name == "browser"))
-    for item in items:
-        group = HOMES if item.path.parent in _SHARE_HOMES else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Hands tests to the processes."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByHomes(LoadScopeScheduling):
+        """All tests of homes are one piece of work, and every other file is one."""
+
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::", 1)[0]
+            return HOMES if Path(__file__).parents[1] / Path(file).parent in _SHARE_HOMES else file
+
+    return ByHomes(config, log)
 
 
 @pytest.fixture(scope="session")

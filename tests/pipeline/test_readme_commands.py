@@ -23,7 +23,8 @@ README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 EXAMPLES = [line for kind, text in BLOCKS if not kind for line in text.splitlines() if line.startswith("liftos ")]
 REQUESTS = [text for kind, text in BLOCKS if not kind and text.startswith("curl ")]
-SCRIPTS = [text for kind, text in BLOCKS if kind == "python"]
+SCRIPTS = [text for kind, text in BLOCKS if kind == "python" and "from_spark" not in text]
+"""What asks a cluster is no script of one machine: ``tests/scale`` calls it on a session of its own."""
 FEWER = {"n_replays=500, workers=2": "n_replays=20"}
 """Of what takes minutes as the README has it."""
 

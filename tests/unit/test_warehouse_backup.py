@@ -106,6 +106,8 @@ def test_wrong_calls(warehouse: Warehouse, tmp_path: Path) -> None:
 
 def test_a_lake_is_backed_up_by_its_own_tools(tmp_path: Path) -> None:
     lake = Lake("postgresql://liftos:secret@127.0.0.1:5999/catalog", str(tmp_path / "data"))
-    with pytest.raises(LiftosError, match=r"127\.0\.0\.1:5999/catalog\. Back up the catalog's database") as refused:
+    with pytest.raises(
+        LiftosError, match=r"127\.0\.0\.1:5999/catalog\. Back up the catalog's database"
+    ) as refused:
         back_up(Warehouse(tmp_path / "home", "simulated", lake), tmp_path / "copy")
     assert "secret" not in str(refused.value) and not (tmp_path / "copy").exists()
