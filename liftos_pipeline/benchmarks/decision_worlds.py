@@ -163,7 +163,7 @@ def judged_world(scenario: str, seed: int, with_study: bool, n_replays: int) -> 
     )
     of_compliers = _complier_means(panel, treatments, truth, cutoffs_of(world))
     sales["truth"] = [
-        of_compliers[tuple(row[name] for name in (*ANALYSIS_KEY, "outcome"))]
+        of_compliers.get(tuple(row[name] for name in (*ANALYSIS_KEY, "outcome")), np.nan)
         if row["method"] == "iv"
         else row[_TRUTH[row["outcome"]]]
         for row in sales.to_dict("records")

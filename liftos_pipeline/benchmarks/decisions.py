@@ -22,8 +22,10 @@ CLEAN = ("staggered_rollout", "null_effect", "confounded_budget", "mixed_assignm
 N_REPLAYS = 100
 WORKERS = 2
 LOW, HIGH = 0.935, 0.965
-_TOO_FEW = ("effective_sample_size", "overlap")
-"""Gates that ask for more controls than a world of strong selection has: what they refuse is no false alarm."""
+MANY_WORLDS = 30
+"""Worlds from which on their spread is known."""
+_TOO_FEW = ("effective_sample_size", "overlap", "weak_instrument")
+"""Gates that ask for more controls, or units that follow a rule, than a world has: what they refuse is no false alarm."""
 _COUNTS = ("conversions_reported", "orders")
 
 
@@ -68,7 +70,8 @@ def ratio(
 ) -> Cell:
     """Share of rows that a column marks, or ratio of two sums; linearised standard error over worlds.
 
-    That of a share is never below the one of as many independent worlds: a few worlds without a hit show little.
+    That of a share over fewer than ``MANY_WORLDS``, or without any spread, is never below the one of as many independent
+    worlds: a few worlds without a hit show little.
     """
     if len(rows) == 0:
         return Cell(detector, name, sense, asked, 0, math.nan, math.nan)  # type: ignore[arg-type]
@@ -78,7 +81,7 @@ def ratio(
     sums = pd.Series(top - value * bottom).groupby(rows["world"].to_numpy()).sum().to_numpy()
     n = len(sums)
     error = math.sqrt(n / max(n - 1, 1) * float(sums @ sums)) / abs(float(bottom.sum()))
-    if below is None:
+    if below is None and (n < MANY_WORLDS or error == 0.0):
         off_zero = (value * n + 0.5) / (n + 1.0)
         error = max(error, math.sqrt(off_zero * (1.0 - off_zero) / n))
     return Cell(detector, name, sense, asked, len(rows), value, error)  # type: ignore[arg-type]

@@ -2,11 +2,13 @@
 it brought.
 
 Units that had not changed before the day of the rule are compared over the 28 days from it on, whether they followed or not;
-the treatment is the share of these days on which the change was in force, so that an effect is one per treated unit-day.
+the treatment is the share of these days on which the change was in force, so that an effect is one per treated unit-day. A
+rule whose side got other changes too in these days, or in those before, cannot tell them apart and is left out.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +19,7 @@ from liftos_pipeline.causal import Panel, estimate
 from liftos_pipeline.causal.inference.weak_instruments import RULE_OF_THUMB
 from liftos_pipeline.causal.results import EffectEstimate
 from liftos_pipeline.causal.treatments.assignment import NOT_ASSIGNED, Assignment, of_cutoff
-from liftos_pipeline.causal.treatments.cutoff import cutoff_design
+from liftos_pipeline.causal.treatments.cutoff import MIN_SIDE, cutoff_design
 from liftos_pipeline.errors import LiftosError
 from liftos_pipeline.settings import CutoffRule, InstrumentRule
 from liftos_pipeline.stages.designs import (
@@ -36,6 +38,10 @@ Rules = Sequence[CutoffRule | InstrumentRule]
 _OUTCOMES = (*PRIMARY_OUTCOMES, "volume")
 _NEVER = np.iinfo(np.int64).max // 2
 _ONE_COUNT = 1.0 / AFTER_DAYS
+_OTHER_LEVEL = 1.645
+"""Standard errors beyond which other changes follow an assignment."""
+_OTHER_SHARE = 0.02
+"""Share of the days up to which other changes that follow it are borne."""
 
 
 def running_columns(roles: Roles) -> tuple[str, ...]:
@@ -137,6 +143,8 @@ class _AtRisk:
 
     grid: Grid
     table: pd.DataFrame
+    others: np.ndarray
+    """Day index of the first treatment of every other type, shape (n_types, n_units), ``_NEVER`` without one."""
 
     @property
     def n_treated(self) -> int:
@@ -153,13 +161,25 @@ class _AtRisk:
         after = grid.mean(column, place, day, AFTER_DAYS)
         if is_log:
             before, after = (np.log(np.maximum(mean, 0.0) + _ONE_COUNT) for mean in (before, after))
-        rows = rows.assign(outcome=after - before, before=before)
+        other = (
+            _share_of_days(self.others[:, place], day) - _share_of_days(self.others[:, place], day - BEFORE_DAYS)
+        ).sum(0)
+        rows = rows.assign(outcome=after - before, before=before, other=other)
         rows = rows[np.isfinite(rows["outcome"])]
-        if rows["assigned"].nunique() < 2 or not rows["exposure"].gt(0).any():
+        rows, n_left_out = _without_bundles(rows)
+        if n_left_out and len(rows) == 0:
             raise LiftosError(
-                f"assigned and other units, some of them treated, with {BEFORE_DAYS} days before the day of their rule "
-                f"and {AFTER_DAYS} final ones after it",
-                f"{len(rows)} units with such days, {int(rows['exposure'].gt(0).sum())} of them treated",
+                "a rule whose units got no other change in the same days",
+                f"{n_left_out} rules, none without: effects of changes that come together cannot be told apart",
+                "Declare rules that gave one change at a time.",
+            )
+        middle = rows["assigned"].mean()
+        n_sides = [int(side.sum()) for side in (rows["assigned"] > middle, rows["assigned"] < middle)]
+        if min(n_sides) < MIN_SIDE or not rows["exposure"].gt(0).any():
+            raise LiftosError(
+                f"{MIN_SIDE} units on each side of the assignment, some of them treated, with {BEFORE_DAYS} days before the "
+                f"day of their rule and {AFTER_DAYS} final ones after it",
+                f"{n_sides[0]} and {n_sides[1]} units with such days, {int(rows['exposure'].gt(0).sum())} of them treated",
                 "Wait, look back on more days, or correct the rule.",
             )
         return rows
@@ -185,7 +205,10 @@ def _analyses(
     for platform, kind, design in sorted(set(mine[[*KEY, "design"]].itertuples(index=False, name=None))):
         grid = to_grid(panel, platform, running_columns(ROLES[platform]))
         own = designed[(designed["platform"] == platform) & (designed["treatment_type"] == kind)]
-        yield (platform, kind, design), _AtRisk(grid, _at_risk(grid, asked.get((platform, kind, design), []), own))
+        beside = designed[(designed["platform"] == platform) & (designed["treatment_type"] != kind)]
+        others = [_first_starts(grid, part) for _, part in beside.groupby("treatment_type")]
+        at_risk = _at_risk(grid, asked.get((platform, kind, design), []), own)
+        yield (platform, kind, design), _AtRisk(grid, at_risk, np.array(others).reshape(-1, len(grid.units)))
 
 
 def _at_risk(grid: Grid, rules: Iterable[CutoffRule | InstrumentRule], starts: pd.DataFrame) -> pd.DataFrame:
@@ -197,18 +220,14 @@ def _at_risk(grid: Grid, rules: Iterable[CutoffRule | InstrumentRule], starts: p
     starts : DataFrame
         unit_id, started_on: treatments of the platform and type.
     """
-    first = np.full(len(grid.units), _NEVER)
-    place = pd.Index(grid.units).get_indexer(starts["unit_id"])
-    started = pd.to_datetime(starts["started_on"]).to_numpy(dtype="datetime64[D]")
-    if len(grid.days):
-        np.minimum.at(first, place[place >= 0], (started - grid.days[0]).astype(int)[place >= 0])
+    first = _first_starts(grid, starts)
     numbers = ("place", "day", "assigned", "distance", "exposure")
     parts = [pd.DataFrame({"unit": [], "on": [], **{name: [] for name in numbers}})]
     for rule in rules:
         day = int((np.datetime64(rule.on, "D") - grid.days[0]).astype(int)) if len(grid.days) else -1
         members, assigned, distance = _assigned(rule, grid, day)
         members &= first >= day
-        exposure = np.clip((day + AFTER_DAYS - np.maximum(first, day)) / AFTER_DAYS, 0.0, 1.0)
+        exposure = _share_of_days(first, np.array(day))
         columns = (np.arange(len(grid.units)), np.full(len(grid.units), day), assigned, distance, exposure)
         table = pd.DataFrame(
             {"unit": grid.units, "on": pd.Timestamp(rule.on), **dict(zip(numbers, columns, strict=True))}
@@ -216,6 +235,16 @@ def _at_risk(grid: Grid, rules: Iterable[CutoffRule | InstrumentRule], starts: p
         parts.append(table[members])
     filled = [part for part in parts if len(part)] or parts[:1]
     return pd.concat(filled, ignore_index=True).astype({"place": int, "day": int})
+
+
+def _first_starts(grid: Grid, starts: pd.DataFrame) -> np.ndarray:
+    """Day index of each unit's first start, ``_NEVER`` without one."""
+    first = np.full(len(grid.units), _NEVER)
+    place = pd.Index(grid.units).get_indexer(starts["unit_id"])
+    started = pd.to_datetime(starts["started_on"]).to_numpy(dtype="datetime64[D]")
+    if len(grid.days):
+        np.minimum.at(first, place[place >= 0], (started - grid.days[0]).astype(int)[place >= 0])
+    return first
 
 
 def _assigned(
@@ -243,6 +272,34 @@ def _assigned(
     if rule.units:
         members &= np.isin(grid.units, rule.units)
     return members, (distance >= 0).astype(float), distance
+
+
+def _share_of_days(first: np.ndarray, day: np.ndarray) -> np.ndarray:
+    """Share of the 28 days from ``day`` on that lie behind each start, same shape as ``first``."""
+    share: np.ndarray = np.clip((day + AFTER_DAYS - np.maximum(first, day)) / AFTER_DAYS, 0.0, 1.0)
+    return share
+
+
+def _without_bundles(rows: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Rows of the rules whose assignment other changes do not follow, and how many rules they do follow.
+
+    ``other`` is by how much the share of days under other changes grew from the days before to those after; followed is an
+    assignment from whose lowest to whose highest value it moves by more than chance and ``_OTHER_SHARE``.
+    """
+    kept, n_left_out = [], 0
+    for _, part in rows.groupby("on", sort=True):
+        z = part["assigned"].to_numpy(dtype=float)
+        apart, other = z - z.mean(), part["other"].to_numpy(dtype=float)
+        spread = float(apart @ apart)
+        slope = float(apart @ other) / spread if spread > 0.0 else 0.0
+        left = other - other.mean() - slope * apart
+        error = math.sqrt(float((apart * left) @ (apart * left))) / spread if spread > 0.0 else 0.0
+        moved = abs(slope) * float(np.ptp(z))
+        if moved > _OTHER_SHARE and abs(slope) > _OTHER_LEVEL * error:
+            n_left_out += 1
+        else:
+            kept.append(part)
+    return (pd.concat(kept, ignore_index=True) if kept else rows.iloc[:0]), n_left_out
 
 
 def _last_known(block: np.ndarray) -> np.ndarray:

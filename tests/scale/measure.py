@@ -70,7 +70,6 @@ def _jvm() -> int:
     """Process of the driver's Java half."""
     from pyspark import SparkContext
 
-    assert SparkContext._gateway is not None
     return int(SparkContext._jvm.java.lang.ProcessHandle.current().pid())  # type: ignore[union-attr]
 
 

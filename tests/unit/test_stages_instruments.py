@@ -177,7 +177,7 @@ def test_what_cannot_be_estimated_says_why() -> None:
     young = panel[panel["date_day"] < day(ON + 41)]
     for rules, data in (([LOT], young), ([], panel), ([LOT], panel[panel["date_day"] >= day(ON - 27)])):
         (reason,) = reasons(rules, data, treatments)
-        assert "expected assigned and other units" in reason and "found 0 units" in reason
+        assert "expected 20 units on each side of the assignment" in reason and "found 0 and 0 units" in reason
     assert reasons([LOT], panel[panel["date_day"] < day(ON + 42)], treatments) == {"an estimate"}
     wrong = CUTOFF.model_copy(update={"column": "frequency"})
     with pytest.raises(LiftosError, match="a column of google_ads in LIFTOS_CUTOFFS: conversions_reported"):
@@ -211,3 +211,34 @@ def test_who_had_changed_before_is_not_at_risk_and_the_newest_score_counts() -> 
     unknown = panel["date_day"].between(day(ON - 3), day(ON - 1))
     moved = panel["quality_score"].mask(unknown).mask(was_low, 1.0)
     assert covered([CUTOFF], panel.assign(quality_score=moved), starts) == covered([CUTOFF], panel, starts)
+
+
+def with_creatives(treatments: pd.DataFrame, units: np.ndarray, start: int) -> pd.DataFrame:
+    """Creative changes of the units beside the budget changes, as they came."""
+    beside = pd.DataFrame({"unit_id": units, "started_on": day(start)})
+    told = {
+        "platform": "google_ads",
+        "treatment_type": "creative_change",
+        "evidence": "logged",
+        "standing": "current",
+    }
+    return pd.concat([treatments, beside.assign(assignment_method="observational", control_group_id=None, **told)])
+
+
+@pytest.mark.parametrize("start", [ON, ON + 10, ON - 20])
+def test_changes_that_the_same_rule_brings_cannot_be_told_apart(start: int) -> None:
+    """Half of the other change's days lie in the window, or half of those before it: either way the sides differ in it."""
+    panel, treatments = world("lot")
+    bundled = with_creatives(treatments, UNITS[1::2], start)
+    (reason,) = reasons([LOT], panel, bundled)
+    assert "expected a rule whose units got no other change in the same days; found 1 rules" in reason
+    assert reasons([LOT], panel, with_creatives(treatments, UNITS[1::2], ON - 60)) == {"an estimate"}
+    assert reasons([LOT], panel, with_creatives(treatments, UNITS[::3], start)) == {"an estimate"}
+
+
+def test_a_rule_with_few_units_on_a_side_has_no_standard_error_to_rely_on() -> None:
+    panel, treatments = world("lot")
+    for n_asked, told in ((19, "found 19 and 221 units"), (20, "an estimate")):
+        asked = {str(unit): float(place < 2 * n_asked and place % 2 == 1) for place, unit in enumerate(UNITS)}
+        (reason,) = reasons([LOT.model_copy(update={"values": asked})], panel, treatments)
+        assert told in reason
