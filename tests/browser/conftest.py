@@ -10,8 +10,9 @@ from playwright.sync_api import Browser, Page
 from tests.browser.driver import opened_browser, watched
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Closed with the module: the driver's event loop would run on under the tests that follow in this process."""
     with opened_browser() as opened:
         yield opened
 
