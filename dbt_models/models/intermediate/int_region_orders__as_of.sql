@@ -1,4 +1,4 @@
-{{ config(materialized='table_macro', parameters=['as_of_day', 'look_back', 'known_until := null']) }}
+{{ config(materialized='table_macro', parameters=['as_of_day', 'look_back', "known_until := timestamp '9999-12-31'"]) }}
 -- Orders net of refunds per region and day, by where the shop's profiles live. A row for every region that a profile names and
 -- every day on which all accounts of the shop were pulled; names of regions in lower case.
 with days as (
