@@ -46,6 +46,7 @@ CASES = {
         Case("staggered_did", "10 M", Design("staggered", 10_000, 1_000)),
         Case("doubly_robust", "0.1 M x 10", Design("confounded", 100_000, 1, 10), _ROBUST, quick=True),
         Case("doubly_robust", "1 M x 50, 10 rows a unit", Design("confounded", 100_000, 10, 50), _ROBUST),
+        Case("ipw", "0.1 M x 10", Design("confounded", 100_000, 1, 10), ("statsmodels",), quick=True),
         Case("iv", "1 M x 10", Design("lottery", 1_000_000, 1, 10), ("linearmodels", "pyfixest"), quick=True),
     )
 }

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -59,16 +59,18 @@ def measure(quick: bool = False) -> Iterator[Measured]:
     """The scan, ours and the installed peers of every case, or of the quick ones."""
     here = installed()
     for case in CASES.values():
-        if quick and not case.quick:
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            write(case.design, Path(folder) / "panel.duckdb")
-            write(
-                dataclasses.replace(case.design, n_units=min(_WARM_UNITS, case.design.n_units)),
-                Path(folder) / "warm.duckdb",
-            )
-            for runner in (SCAN, OURS, *(peer for peer in case.peers if peer in here)):
-                yield _in_a_process(runner, case, folder)
+        if case.quick or not quick:
+            yield from measured(case, (SCAN, OURS, *(peer for peer in case.peers if peer in here)))
+
+
+def measured(case: Case, runners: Sequence[str]) -> Iterator[Measured]:
+    """Runners on one case, one after the other."""
+    with tempfile.TemporaryDirectory() as folder:
+        write(case.design, Path(folder) / "panel.duckdb")
+        few = dataclasses.replace(case.design, n_units=min(_WARM_UNITS, case.design.n_units))
+        write(few, Path(folder) / "warm.duckdb")
+        for runner in runners:
+            yield _in_a_process(runner, case, folder)
 
 
 def _in_a_process(runner: str, case: Case, folder: str) -> Measured:

@@ -7,7 +7,6 @@ would, and prints a line per asset. Memory is that of the run's processes togeth
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import subprocess
 import sys
@@ -16,10 +15,11 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 
-FIRST = date(2023, 1, 2)
+from liftos_pipeline.benchmarks.homes import FIRST, run_of
+
 _STEP = re.compile(r"(done|failed)\s+([\d.]+) s\s+(\S+)")
 _EVERY_S = 0.2
 _MB = 1024**2
@@ -81,17 +81,8 @@ def _resident(process: object) -> float:
 
 def measure(days: int = 1_000, scenario: str = "many_units") -> PipelineCost:
     """Run one as-of day of an empty simulated home that looks back on ``days``."""
-    as_of = FIRST + timedelta(days=days - 1)
     with tempfile.TemporaryDirectory() as folder:
-        environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("LIFTOS_")},
-            "LIFTOS_HOME": folder,
-            "LIFTOS_SCENARIO": scenario,
-            "LIFTOS_START_DATE": FIRST.isoformat(),
-            "LIFTOS_LOOK_BACK_DAYS": str(days),
-            "PYTHONUNBUFFERED": "1",
-        }
-        command = [str(Path(sys.executable).parent / "liftos"), "run", "--date", as_of.isoformat()]
+        command, environment = run_of(Path(folder), days, scenario, seed=0)
         began = time.perf_counter()
         run = subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -109,10 +100,10 @@ def measure(days: int = 1_000, scenario: str = "many_units") -> PipelineCost:
         seconds = time.perf_counter() - began
         if code:
             sys.stderr.write(f"the run ended with {code}\n")
-        return PipelineCost(_campaign_days(Path(folder), as_of), seconds, memory.largest, tuple(stages))
+        return PipelineCost(_campaign_days(Path(folder), days), seconds, memory.largest, tuple(stages))
 
 
-def _campaign_days(home: Path, as_of: date) -> int:
+def _campaign_days(home: Path, days: int) -> int:
     import duckdb
 
     published = home / "liftos.duckdb"
@@ -120,7 +111,7 @@ def _campaign_days(home: Path, as_of: date) -> int:
         return 0
     with duckdb.connect(str(published), read_only=True) as connection:
         query = "SELECT count(*) FROM mart.marketing_panel WHERE unit_type = 'campaign' AND date_day <= ?"
-        found = connection.execute(query, [as_of]).fetchone()
+        found = connection.execute(query, [FIRST + timedelta(days=days - 1)]).fetchone()
     return 0 if found is None else int(found[0])
 
 

@@ -25,7 +25,7 @@ Runner = Callable[[Case, Path], Found]
 SCAN = "scan"
 OURS = "liftos"
 MEMORY_LIMIT = "300MB"
-PEERS = ("pyfixest", "csdid", "differences", "econml", "doubleml", "linearmodels")
+PEERS = ("pyfixest", "csdid", "differences", "econml", "doubleml", "linearmodels", "statsmodels")
 _OPTIONS: dict[str, dict[str, Any]] = {"event_study": {"leads": WINDOW, "lags": WINDOW}}
 
 
@@ -174,6 +174,20 @@ def _doubleml(case: Case, path: Path) -> Found:
     return float(model.coef[0]), float(model.se[0])
 
 
+def _statsmodels(case: Case, path: Path) -> Found:
+    """Weights that add to one in each arm; its standard error is that of the moment conditions together."""
+    import statsmodels.api as sm
+    from statsmodels.treatment.treatment_effects import TreatmentEffect
+
+    frame = _read(case, path)
+    x = sm.add_constant(frame[case.design.covariates].to_numpy())
+    treated = frame["d"].to_numpy()
+    choice = sm.Logit(treated, x).fit(disp=False)
+    outcome = sm.OLS(frame["y"].to_numpy(), x)
+    found = TreatmentEffect(outcome, treated, results_select=choice).ipw(return_results=True)
+    return float(found.effect), float(found.results_gmm.bse[0])
+
+
 def _linearmodels(case: Case, path: Path) -> Found:
     from linearmodels.iv import IV2SLS
 
@@ -208,4 +222,5 @@ _PEER_RUNS: dict[tuple[str, str], Runner] = {
     ("econml", "doubly_robust"): _econml,
     ("doubleml", "doubly_robust"): _doubleml,
     ("linearmodels", "iv"): _linearmodels,
+    ("statsmodels", "ipw"): _statsmodels,
 }

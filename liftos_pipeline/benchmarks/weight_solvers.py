@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from liftos_pipeline.benchmarks.runners import OURS
 
 if TYPE_CHECKING:
+    import pandas as pd
     from scipy.sparse import csc_matrix
 
 Floats = NDArray[np.float64]
 Weigh = Callable[[], tuple[Floats, float | None]]
 
-PEERS = ("osqp", "clarabel", "quadprog", "pysyncon", "mlsynth", "azcausal")
+PEERS = ("osqp", "clarabel", "quadprog", "pysyncon", "mlsynth", "scpi_pkg", "azcausal")
 _TIGHT = 1e-12
 
 
@@ -166,20 +167,43 @@ def _pysyncon(problem: Problem) -> Weigh:
     return weigh
 
 
-def _mlsynth(problem: Problem) -> Weigh:
-    """``VanillaSC`` on the panel as a frame, without inference."""
+def _long(problem: Problem) -> tuple[pd.DataFrame, list[str]]:
+    """Columns unit, t and y, and the names of the units, the treated one first."""
     import pandas as pd
-    from mlsynth import VanillaSC
 
     n_periods, n_units = problem.Y.shape
     names = [f"unit{number:05d}" for number in range(n_units)]
-    frame = pd.DataFrame(
-        {
-            "unit": np.tile(names, n_periods),
-            "t": np.repeat(np.arange(n_periods), n_units),
-            "y": problem.Y.ravel(),
-        }
-    )
+    columns = {
+        "unit": np.tile(names, n_periods),
+        "t": np.repeat(np.arange(n_periods), n_units),
+        "y": problem.Y.ravel(),
+    }
+    return pd.DataFrame(columns), names
+
+
+def _scpi(problem: Problem) -> Weigh:
+    """``scest`` with weights on the simplex, without its prediction intervals."""
+    from scpi_pkg.scdata import scdata
+    from scpi_pkg.scest import scest
+
+    frame, names = _long(problem)
+    before, after = np.arange(problem.n_pre), np.arange(problem.n_pre, len(problem.Y))
+    roles = {"id_var": "unit", "time_var": "t", "outcome_var": "y", "unit_tr": names[0], "unit_co": names[1:]}
+    data = scdata(df=frame, period_pre=before, period_post=after, verbose=False, **roles)
+
+    def weigh() -> tuple[Floats, None]:
+        found = scest(data, w_constr={"name": "simplex"}).w
+        of_donor = dict(zip(found.index.get_level_values(-1), found.to_numpy().ravel(), strict=True))
+        return np.array([of_donor[name] for name in names[1:]]), None
+
+    return weigh
+
+
+def _mlsynth(problem: Problem) -> Weigh:
+    """``VanillaSC`` on the panel as a frame, without inference."""
+    from mlsynth import VanillaSC
+
+    frame, names = _long(problem)
     frame["d"] = ((frame["unit"] == names[0]) & (frame["t"] >= problem.n_pre)).astype(int)
     roles = {"df": frame, "outcome": "y", "treat": "d", "unitid": "unit", "time": "t"}
 
@@ -216,6 +240,7 @@ _SOLVERS: dict[tuple[str, str], Callable[[Problem], Weigh]] = {
     ("quadprog", "synthetic_control"): _quadprog,
     ("pysyncon", "synthetic_control"): _pysyncon,
     ("mlsynth", "synthetic_control"): _mlsynth,
+    ("scpi_pkg", "synthetic_control"): _scpi,
     (OURS, "synthetic_did"): _our_synthetic_did,
     ("azcausal", "synthetic_did"): _azcausal,
 }

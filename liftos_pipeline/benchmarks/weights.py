@@ -58,7 +58,7 @@ class WeightCase:
         return f"{self.method}: {self.n_donors} donors, {self.n_pre} of {self.n_periods} periods before"
 
 
-_PEERS = ("osqp", "clarabel", "quadprog", "pysyncon", "mlsynth")
+_PEERS = ("osqp", "clarabel", "quadprog", "pysyncon", "mlsynth", "scpi_pkg")
 
 CASES = {
     case.name: case
@@ -140,7 +140,7 @@ def measure(quick: bool = False) -> Iterator[Weighed]:
         if quick and not case.quick:
             continue
         for solver in (OURS, *(peer for peer in case.peers if peer in here)):
-            yield _in_a_process(solver, case)
+            yield measured(solver, case)
 
 
 def judged(found: Iterable[Weighed]) -> list[Judged]:
@@ -260,7 +260,8 @@ def _timed(run: Callable[[], Ran]) -> tuple[float, float, Ran]:
     return statistics.median(walls), statistics.median(cpus), found
 
 
-def _in_a_process(solver: str, case: WeightCase) -> Weighed:
+def measured(solver: str, case: WeightCase) -> Weighed:
+    """One solver on one case, in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", __name__, solver, case.name],
         capture_output=True,

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from liftos_pipeline.benchmarks import effect_worlds
+from liftos_pipeline.benchmarks import effect_worlds, homes
 from liftos_pipeline.benchmarks.effect_worlds import Drawn
 from liftos_pipeline.benchmarks.operating_points import Cell, judge, plain
 from liftos_pipeline.benchmarks.temporal import spans_of
@@ -121,3 +121,24 @@ def test_the_table_has_what_is_asked_or_claimed_and_unknown_is_no_number() -> No
     assert "| effects: nobody | at most 0.05 | unknown | unknown | 0 | undecided |" in table
     assert "| decisions: bias over mean effect |  | 0.01 |" in table and "| bias 5 % |" in table
     assert "MAE" not in table
+
+
+def test_data_quality_is_the_mean_over_platforms_with_the_error_of_homes() -> None:
+    scores = pd.DataFrame(
+        [
+            ("one", "meta", "overlap_quality", 0.8),
+            ("one", "google_ads", "overlap_quality", None),
+            ("two", "meta", "overlap_quality", 0.9),
+            ("two", "google_ads", "overlap_quality", 1.0),
+            ("two", "meta", "confounder_coverage", 0.5),
+        ],
+        columns=["world", "platform", "part", "score"],
+    )
+    found = {cell.name: cell for cell in homes.cells_of(scores)}
+    assert found["overlap quality"].rate == pytest.approx(0.875)
+    assert found["overlap quality"].std_error == pytest.approx(0.075)
+    assert found["overlap quality"].draws == 3
+    assert found["confounder coverage"].rate == 0.5 and math.isnan(found["confounder coverage"].std_error)
+    assert math.isnan(found["temporal consistency"].rate)
+    verdicts = {row.cell.name: row.verdict for row in judge(list(found.values()))}
+    assert verdicts["confounder coverage"] == verdicts["temporal consistency"] == "undecided"
