@@ -185,7 +185,7 @@ def _statsmodels(case: Case, path: Path) -> Found:
     choice = sm.Logit(treated, x).fit(disp=False)
     outcome = sm.OLS(frame["y"].to_numpy(), x)
     found = TreatmentEffect(outcome, treated, results_select=choice).ipw(return_results=True)
-    return float(found.effect), float(found.results_gmm.bse[0])
+    return float(found.effect[0]), float(found.results_gmm.bse[0])
 
 
 def _linearmodels(case: Case, path: Path) -> Found:
