@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from liftos_pipeline.settings import load_settings
+from liftos_pipeline.warehouse.disk import memory_limit
 from liftos_pipeline.warehouse.lake import Lake, load_extensions
 from liftos_pipeline.warehouse.store import warehouse_of
 
@@ -34,6 +35,7 @@ def main() -> None:
     home.mkdir(parents=True, exist_ok=True)
     os.chdir(home)
     warehouse = warehouse_of(load_settings())
+    os.environ["LIFTOS_DBT_MEMORY"] = memory_limit()
     if warehouse.lake is not None:
         _name(warehouse.lake)
     with warehouse.lock():

@@ -11,6 +11,9 @@ import pandas as pd
 
 from liftos_pipeline.schema import Table
 
+_VECTORS_AT_ONCE = 100
+"""Of 2,048 rows each."""
+
 
 @dataclass(frozen=True)
 class Knowledge:
@@ -26,9 +29,15 @@ class Knowledge:
     known_until: datetime | None = None
 
     def panel(self, columns: Sequence[str]) -> pd.DataFrame:
-        """Columns of ``marketing_panel`` over the look-back window."""
+        """Columns of ``marketing_panel`` over the look-back window. Equal texts are one object: millions of rows fit."""
         relation = self._relation("mart.marketing_panel_as_of", self.look_back_days)
-        return self.frame(f"SELECT {', '.join(columns)} FROM {relation}")
+        self.connection.execute(f"SELECT {', '.join(columns)} FROM {relation}")
+        parts, texts = [self.connection.fetch_df_chunk(_VECTORS_AT_ONCE)], dict[str, str]()
+        while len(parts[-1]):
+            for name in parts[-1].select_dtypes(object):
+                parts[-1][name] = [texts.setdefault(text, text) for text in parts[-1][name]]
+            parts.append(self.connection.fetch_df_chunk(_VECTORS_AT_ONCE))
+        return pd.concat(parts[:-1] or parts, ignore_index=True)
 
     def currencies(self) -> pd.DataFrame:
         """platform, unit_id, currency_code, n_days, first_day: currencies of every unit over the look-back window."""

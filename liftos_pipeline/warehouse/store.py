@@ -13,7 +13,7 @@ import duckdb
 from liftos_pipeline.errors import WarehouseError
 from liftos_pipeline.schema import SCHEMA_VERSION, TABLES
 from liftos_pipeline.settings import Settings
-from liftos_pipeline.warehouse.disk import room_on_disk
+from liftos_pipeline.warehouse.disk import memory_limit, room_on_disk
 from liftos_pipeline.warehouse.lake import Lake, lake_of
 from liftos_pipeline.warehouse.locks import file_lock
 
@@ -104,8 +104,7 @@ class Warehouse:
     def _open(self, read_only: bool) -> duckdb.DuckDBPyConnection:
         if self.lake is not None:
             connection = self.lake.connect(f"{self.working_file}.tmp", read_only)
-            connection.execute("SET TimeZone = 'UTC'")
-            return connection
+            return _configured(connection)
         deadline = time.monotonic() + _OPEN_SECONDS
         while True:
             try:
@@ -121,8 +120,7 @@ class Warehouse:
             except duckdb.Error as error:
                 raise self._unreadable(error) from error
             else:
-                connection.execute("SET TimeZone = 'UTC'")
-                return connection
+                return _configured(connection)
 
     def _unreadable(self, error: duckdb.Error) -> WarehouseError:
         return WarehouseError(
@@ -206,6 +204,12 @@ def warehouse_of(settings: Settings) -> Warehouse:
     return Warehouse(
         settings.home, settings.source_mode, lake_of(settings.liftos_warehouse.get_secret_value(), data)
     )
+
+
+def _configured(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute(f"SET memory_limit = '{memory_limit()}'")
+    return connection
 
 
 def _for_writing(file: Path) -> duckdb.DuckDBPyConnection:

@@ -10,9 +10,11 @@ from datetime import date, datetime
 from pathlib import Path
 
 import duckdb
+import pandas as pd
 import pytest
 
 from liftos_pipeline.stages.roles import ROLES
+from liftos_pipeline.warehouse import knowledge
 from liftos_pipeline.warehouse.knowledge import Knowledge
 from tests.pipeline.conftest import FIRST
 
@@ -237,3 +239,18 @@ def test_completed_counts_stand_beside_what_was_reported(home: duckdb.DuckDBPyCo
             value = float(completed)
             far = math.sqrt(4 * value + (value * math.log(1.25)) ** 2)
             assert (low, high) == pytest.approx((max(value - far, 0.0), value + far), rel=1e-12)
+
+
+@pytest.mark.parametrize("vectors", [1, 100])
+def test_the_panel_is_what_the_database_gives_with_one_object_for_equal_texts(
+    home: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch, vectors: int
+) -> None:
+    monkeypatch.setattr(knowledge, "_VECTORS_AT_ONCE", vectors)
+    told = Knowledge(home, FIRST, LOOK_BACK).panel(["*"])
+    whole = home.execute(f"SELECT * FROM mart.marketing_panel_as_of(DATE '{FIRST}', {LOOK_BACK})").df()
+    assert len(whole) > 2_048
+    key = ["platform", "unit_type", "unit_id", "date_day"]
+    pd.testing.assert_frame_equal(*(rows.sort_values(key, ignore_index=True) for rows in (told, whole)))
+    assert len({id(text) for text in told["unit_id"]}) == whole["unit_id"].nunique()
+    none = Knowledge(home, date(2020, 1, 1), LOOK_BACK).panel(["unit_id", "spend"])
+    assert len(none) == 0 and list(none.columns) == ["unit_id", "spend"]

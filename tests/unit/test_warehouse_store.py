@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from liftos_pipeline.errors import WarehouseError
@@ -110,3 +111,18 @@ def test_a_load_that_closes_does_not_write_full_row_groups_again(tmp_path: Path)
             "GROUP BY row_group_id ORDER BY row_group_id"
         ).fetchall()
     assert groups == [(36_864,), (36_864,), (80_000 - 2 * 36_864,)]
+
+
+def test_a_database_takes_a_quarter_of_its_own_choice_of_memory_however_many_are_open(tmp_path: Path) -> None:
+    """By itself DuckDB takes four fifths; from 5 GiB on a quarter of that is more than 1 GiB."""
+    warehouse = Warehouse(tmp_path, "simulated")
+    with warehouse.write():
+        pass
+    query = "SELECT current_setting('memory_limit')"
+    with warehouse.read() as one, warehouse.read() as other:
+        limits = {connection.execute(query).fetchone() for connection in (one, other)}
+    with duckdb.connect() as connection:
+        own = connection.execute(query).fetchone()
+    ((limit,),), (most,) = limits, own or ("",)
+    gib = float(str(limit).removesuffix(" GiB"))
+    assert gib == pytest.approx(max(float(str(most).removesuffix(" GiB")) / 4, 1.0), abs=0.2)  # DuckDB cuts what it tells to one digit
