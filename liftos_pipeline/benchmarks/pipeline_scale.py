@@ -1,12 +1,14 @@
 """The whole daily pipeline at scale: 10,000 campaigns over 1,000 days from raw pages to verdicts, time and memory per stage.
 
-``python -m liftos_pipeline.benchmarks.pipeline_scale [--days N] [--scenario NAME]`` fills an empty home in one run, as a user
-would, and prints a line per asset. Memory is that of the run's processes together, dbt among them, as the system sees them.
+``python -m liftos_pipeline.benchmarks.pipeline_scale [--days N ...] [--scenario NAME]`` fills an empty home in one run, as a
+user would, and prints a line per asset. Memory is that of the run's processes together, dbt among them, as the system sees
+them. Several numbers of days show how cost grows. A home of 1,000 days takes 50 GB of disk while it is there.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import subprocess
 import sys
@@ -22,6 +24,7 @@ from liftos_pipeline.benchmarks.homes import FIRST, run_of
 
 _STEP = re.compile(r"(done|failed)\s+([\d.]+) s\s+(\S+)")
 _EVERY_S = 0.2
+_WORTH_S = 5.0
 _MB = 1024**2
 
 
@@ -38,6 +41,7 @@ class StageCost:
 class PipelineCost:
     """One run. ``campaign_days``: rows of campaigns in the panel."""
 
+    days: int
     campaign_days: int
     seconds: float
     peak_mb: float
@@ -100,7 +104,7 @@ def measure(days: int = 1_000, scenario: str = "many_units") -> PipelineCost:
         seconds = time.perf_counter() - began
         if code:
             sys.stderr.write(f"the run ended with {code}\n")
-        return PipelineCost(_campaign_days(Path(folder), days), seconds, memory.largest, tuple(stages))
+        return PipelineCost(days, _campaign_days(Path(folder), days), seconds, memory.largest, tuple(stages))
 
 
 def _campaign_days(home: Path, days: int) -> int:
@@ -120,16 +124,37 @@ def _tell(stage: StageCost) -> None:
     sys.stdout.flush()
 
 
+def growth(costs: Sequence[PipelineCost]) -> list[tuple[str, list[float], float]]:
+    """Stages that took ``_WORTH_S`` or more: seconds by size, and the power of the days with which they grew at last."""
+    *_, before, last = costs
+    found = []
+    for stage in last.stages:
+        seconds = [
+            next((one.seconds for one in cost.stages if one.name == stage.name), math.nan) for cost in costs
+        ]
+        if stage.seconds >= _WORTH_S and seconds[-2] > 0:
+            power = math.log(seconds[-1] / seconds[-2]) / math.log(last.days / before.days)
+            found.append((stage.name, seconds, power))
+    return found
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="The daily pipeline at scale.")
-    parser.add_argument("--days", type=int, default=1_000)
+    parser.add_argument("--days", type=int, nargs="+", default=[1_000])
     parser.add_argument("--scenario", default="many_units")
     asked = parser.parse_args(arguments)
-    cost = measure(asked.days, asked.scenario)
-    sys.stdout.write(
-        f"{cost.campaign_days:,} campaign-days from raw pages to verdicts: {cost.seconds:,.0f} s, at most "
-        f"{cost.peak_mb:,.0f} MB\n"
-    )
+    costs = []
+    for days in sorted(set(asked.days)):
+        costs.append(measure(days, asked.scenario))
+        sys.stdout.write(
+            f"{costs[-1].campaign_days:,} campaign-days from raw pages to verdicts: {costs[-1].seconds:,.0f} s, at most "
+            f"{costs[-1].peak_mb:,.0f} MB\n"
+        )
+    if len(costs) > 1:
+        for name, seconds, power in growth(costs):
+            sys.stdout.write(
+                f"{name}: {', '.join(f'{one:,.1f}' for one in seconds)} s; days to the power {power:.2f}\n"
+            )
 
 
 if __name__ == "__main__":

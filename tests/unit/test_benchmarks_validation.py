@@ -12,6 +12,7 @@ import pytest
 from liftos_pipeline.benchmarks import effect_worlds, homes
 from liftos_pipeline.benchmarks.effect_worlds import Drawn
 from liftos_pipeline.benchmarks.operating_points import Cell, judge, plain
+from liftos_pipeline.benchmarks.pipeline_scale import PipelineCost, StageCost, growth
 from liftos_pipeline.benchmarks.temporal import spans_of
 from liftos_pipeline.benchmarks.validation import CLAIMS
 from liftos_pipeline.report.validation_page import distance, validation_page, validation_table
@@ -142,3 +143,18 @@ def test_data_quality_is_the_mean_over_platforms_with_the_error_of_homes() -> No
     assert math.isnan(found["temporal consistency"].rate)
     verdicts = {row.cell.name: row.verdict for row in judge(list(found.values()))}
     assert verdicts["confounder coverage"] == verdicts["temporal consistency"] == "undecided"
+
+
+def test_growth_is_the_power_of_the_days_between_the_two_longest_runs() -> None:
+    def cost(days: int, **seconds: float) -> PipelineCost:
+        return PipelineCost(days, days, 0.0, 0.0, tuple(StageCost(*one, 0.0) for one in seconds.items()))
+
+    costs = [
+        cost(100, linear=1.0, square=1.0, short=0.1),
+        cost(200, linear=4.0, square=2.0, short=0.2),
+        cost(400, linear=8.0, square=8.0, short=0.4, late=9.0),
+    ]
+    found = {name: (seconds, power) for name, seconds, power in growth(costs)}
+    assert found.keys() == {"linear", "square"}
+    assert found["linear"][0] == [1.0, 4.0, 8.0] and found["linear"][1] == pytest.approx(1.0)
+    assert found["square"][1] == pytest.approx(2.0)

@@ -113,6 +113,10 @@ def test_a_load_that_closes_does_not_write_full_row_groups_again(tmp_path: Path)
     assert groups == [(36_864,), (36_864,), (80_000 - 2 * 36_864,)]
 
 
+_CUT = 0.2
+"""DuckDB cuts what it tells to one digit, twice here."""
+
+
 def test_a_database_takes_a_quarter_of_its_own_choice_of_memory_however_many_are_open(tmp_path: Path) -> None:
     """By itself DuckDB takes four fifths; from 5 GiB on a quarter of that is more than 1 GiB."""
     warehouse = Warehouse(tmp_path, "simulated")
@@ -125,4 +129,6 @@ def test_a_database_takes_a_quarter_of_its_own_choice_of_memory_however_many_are
         own = connection.execute(query).fetchone()
     ((limit,),), (most,) = limits, own or ("",)
     gib = float(str(limit).removesuffix(" GiB"))
-    assert gib == pytest.approx(max(float(str(most).removesuffix(" GiB")) / 4, 1.0), abs=0.2)  # DuckDB cuts what it tells to one digit
+    assert gib == pytest.approx(
+        max(float(str(most).removesuffix(" GiB")) / 4, 1.0), abs=0.2
+    )  # DuckDB cuts what it tells to one digit
