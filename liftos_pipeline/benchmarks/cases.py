@@ -36,6 +36,8 @@ CASES = {
     for case in (
         Case("did", "1 M x 10", Design("two_way", 10_000, 100, 10), ("pyfixest",), quick=True),
         Case("did", "0.8 M x 10, unbalanced", Design("two_way", 10_000, 100, 10, 0.2), ("pyfixest",), quick=True),
+        Case("did", "0.1 M x 10", Design("two_way", 1_000, 100, 10), ("pyfixest",), quick=True),
+        Case("did", "10 M x 10, 100,000 units", Design("two_way", 100_000, 100, 10)),
         Case("did", "10 M x 0", Design("two_way", 10_000, 1_000), ("pyfixest",)),
         Case("did", "10 M x 10", Design("two_way", 10_000, 1_000, 10)),
         Case("did", "8 M x 10, unbalanced", Design("two_way", 10_000, 1_000, 10, 0.2)),

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from liftos_pipeline.benchmarks.growth import power
 from liftos_pipeline.benchmarks.homes import FIRST, run_of
 
 _STEP = re.compile(r"(done|failed)\s+([\d.]+) s\s+(\S+)")
@@ -133,8 +134,8 @@ def growth(costs: Sequence[PipelineCost]) -> list[tuple[str, list[float], float]
             next((one.seconds for one in cost.stages if one.name == stage.name), math.nan) for cost in costs
         ]
         if stage.seconds >= _WORTH_S and seconds[-2] > 0:
-            power = math.log(seconds[-1] / seconds[-2]) / math.log(last.days / before.days)
-            found.append((stage.name, seconds, power))
+            grown = power((seconds[-2], seconds[-1]), (before.days, last.days))
+            found.append((stage.name, seconds, grown))
     return found
 
 
@@ -151,9 +152,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"{costs[-1].peak_mb:,.0f} MB\n"
         )
     if len(costs) > 1:
-        for name, seconds, power in growth(costs):
+        for name, seconds, grown in growth(costs):
             sys.stdout.write(
-                f"{name}: {', '.join(f'{one:,.1f}' for one in seconds)} s; days to the power {power:.2f}\n"
+                f"{name}: {', '.join(f'{one:,.1f}' for one in seconds)} s; days to the power {grown:.2f}\n"
             )
 
 

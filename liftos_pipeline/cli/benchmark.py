@@ -44,6 +44,7 @@ def benchmark(
         transformation,
     )
     from liftos_pipeline.benchmarks.estimators import measure, surroundings
+    from liftos_pipeline.benchmarks.growth import growth_table, of_estimators, of_weights
     from liftos_pipeline.benchmarks.tables import plain, tables
     from liftos_pipeline.benchmarks.weight_tables import weight_tables
 
@@ -53,7 +54,7 @@ def benchmark(
     grown = ingestion.measure(*((200_000, 365) if quick else (1_000_000, 365)))
     worlds = simulator.measure(quick)
     certified = certificate.measure(quick)
-    found = _told(measure(quick))
+    found = list(_told(measure(quick)))
     if as_json:
         facts = {
             "surroundings": about,
@@ -81,11 +82,10 @@ def benchmark(
         highlight=False,
         soft_wrap=True,
     )
-    for table in tables(found):
-        out.print(table)
-        out.print()
-    for table in weight_tables(*_weights(quick)):
-        out.print(table)
+    weighed, lines = _weights(quick)
+    growth = growth_table([*of_estimators(found), *of_weights(weighed)])
+    for shown in (*tables(found), *weight_tables(weighed, lines), growth):
+        out.print(shown)
         out.print()
     out.print(geo_tables.geo_table(list(_told_cells(geo_tests.measure(quick)))))
     out.print(_detector_table(detector_speed.measure(quick)))

@@ -38,9 +38,10 @@ SMALL = {
     "event_study": Design("staggered", 120, 100),
     "staggered_did": Design("staggered", 120, 30),
     "doubly_robust": Design("confounded", 400, 2, 3),
+    "ipw": Design("confounded", 400, 2, 3),
     "iv": Design("lottery", 60_000, 1, 3),
 }
-TRUTH = {"did": 0.5, "event_study": 0.5, "staggered_did": 0.5, "doubly_robust": 1.0, "iv": 0.5}
+TRUTH = {"did": 0.5, "event_study": 0.5, "staggered_did": 0.5, "doubly_robust": 1.0, "ipw": 1.0, "iv": 0.5}
 SAME_NUMBERS = {"pyfixest", "linearmodels", "csdid", "differences"}
 ROWS = [
     Measured("iv", "1 M x 10", "scan", 0.1, 0.2, 80.0, math.nan, math.nan),
