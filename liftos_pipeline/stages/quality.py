@@ -112,7 +112,10 @@ def _consistency(rows: pd.DataFrame, panel: pd.DataFrame, treatments: pd.DataFra
 
 
 def _coverage(graph: pd.DataFrame, panel: pd.DataFrame, roles: Roles) -> Score:
-    """Latent nodes count as long as they act on the outcome past all that is recorded; others act through what counts."""
+    """Latent nodes count as long as they act on the outcome past all that is recorded; others act through what counts.
+
+    Seasonality is known with the date, a shock of the market where prices are: with spend.
+    """
     if len(graph) == 0:
         return None, "no causal graph"
     names = set(graph.loc[graph["cause_role"].isin(_CONFOUNDING), "cause"])
@@ -126,6 +129,7 @@ def _coverage(graph: pd.DataFrame, panel: pd.DataFrame, roles: Roles) -> Score:
         "quality_before": roles.quality,
         "frequency_before": roles.frequency,
         **dict.fromkeys(("days_since_other", "other_active"), "n_budget_changes"),
+        **{"seasonality": "date_day", "market_shock": "spend"},
         **MACRO,
     }
     observed = sorted(name for name in names if _is_observed(units, behind.get(name)))

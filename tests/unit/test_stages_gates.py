@@ -14,6 +14,7 @@ from liftos_pipeline.checks.reconciliation import METRICS
 from liftos_pipeline.settings import Settings
 from liftos_pipeline.simulator.scenario import scenario_named
 from liftos_pipeline.simulator.world import World, generate
+from liftos_pipeline.stages import quality
 from liftos_pipeline.stages.effects import estimate_effects
 from liftos_pipeline.stages.gates import Data, Results, gate_rows
 from liftos_pipeline.stages.graph import graph_edges
@@ -175,3 +176,20 @@ def test_worse_data_score_lower(world: World, panel: pd.DataFrame, results: Resu
     assert quality.maturity is None
     whole = data_quality(scores_of(panel, results, world), "meta")
     assert (whole.overall or 0) > (quality.overall or 1)
+
+
+def test_seasonality_is_known_with_the_date_and_a_shock_of_the_market_with_prices(panel: pd.DataFrame) -> None:
+    graph = pd.DataFrame(
+        [
+            ("seasonality", "external_factor", "calendar"),
+            ("market_shock", "external_factor", "calendar"),
+            ("unit_demand", "latent", "outcome"),
+            ("unit_demand", "latent", "confounder"),
+        ],
+        columns=["cause", "cause_role", "effect_role"],
+    )
+    own = panel[panel["platform"] == "meta"]
+    score, reason = quality._coverage(graph, own, quality.ROLES["meta"])
+    assert score == pytest.approx(2 / 3) and reason.endswith("not: unit_demand")
+    score, reason = quality._coverage(graph, own.assign(spend=np.nan), quality.ROLES["meta"])
+    assert score == pytest.approx(1 / 3) and reason.endswith("not: market_shock, unit_demand")
