@@ -12,6 +12,7 @@ import pytest
 from liftos_pipeline.causal.treatments.assignment import BELOW_CUTOFF, NOT_ASSIGNED
 from liftos_pipeline.errors import LiftosError
 from liftos_pipeline.settings import CutoffRule, InstrumentRule
+from liftos_pipeline.stages import instruments
 from liftos_pipeline.stages.effects import estimate_effects
 from liftos_pipeline.stages.instruments import (
     PANEL_COLUMNS,
@@ -242,3 +243,22 @@ def test_a_rule_with_few_units_on_a_side_has_no_standard_error_to_rely_on() -> N
         asked = {str(unit): float(place < 2 * n_asked and place % 2 == 1) for place, unit in enumerate(UNITS)}
         (reason,) = reasons([LOT.model_copy(update={"values": asked})], panel, treatments)
         assert told in reason
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_rule_that_other_changes_follow_in_either_direction_is_left_out_and_one_beside_it_kept(
+    sign: float,
+) -> None:
+    z = np.tile([0.0, 1.0], 40)
+    rows = pd.DataFrame({"on": ["one"] * 80, "assigned": z, "other": 0.5 + 0.4 * sign * z})
+    other = rows.assign(on="other", other=0.0)
+    kept, n_left_out = instruments._without_bundles(pd.concat([rows, other], ignore_index=True))
+    assert n_left_out == 1 and set(kept["on"]) == {"other"}
+
+
+def test_a_rule_is_kept_where_other_changes_differ_by_luck() -> None:
+    """Six units, one of which got another change: the sides differ by a third, with an error of as much."""
+    z = np.array([0.0, 0.0, 0.0, 1.0, 1.0, 1.0])
+    rows = pd.DataFrame({"on": "one", "assigned": z, "other": [0.0, 0.0, 0.0, 1.0, 0.0, 0.0]})
+    kept, n_left_out = instruments._without_bundles(rows)
+    assert n_left_out == 0 and len(kept) == 6
