@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from liftos_pipeline.benchmarks.geo_tests import GeoRow
     from liftos_pipeline.benchmarks.ingestion import IngestionTimes
     from liftos_pipeline.benchmarks.operating_points import Judged as JudgedCell
+    from liftos_pipeline.benchmarks.service import ServiceTimes
     from liftos_pipeline.benchmarks.simulator import WorldSpeed
     from liftos_pipeline.benchmarks.transformation import TransformationTimes
     from liftos_pipeline.benchmarks.weights import Judged, Weighed
@@ -32,7 +33,8 @@ def benchmark(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Time pages to raw rows, raw rows to panel, worlds, a certificate, the estimators beside a scan of the same columns,
-    and synthetic control's weights; all beside the peers that are installed. Count how often geo tests and detectors err."""
+    synthetic control's weights, detectors and the service; all beside the peers that are installed. Count how often geo
+    tests and detectors err."""
     from liftos_pipeline.benchmarks import (
         certificate,
         detector_speed,
@@ -40,6 +42,7 @@ def benchmark(
         geo_tests,
         ingestion,
         operating_points,
+        service,
         simulator,
         transformation,
     )
@@ -64,6 +67,7 @@ def benchmark(
             "certificate": vars(certified),
             "estimators": [plain(row) for row in found],
             **_plain_weights(quick),
+            "service": [vars(row) for row in service.measure(quick)],
             "geo_tests": [geo_tables.plain(row) for row in _told_cells(geo_tests.measure(quick))],
             "detector_speed": [
                 {**vars(row), "per_unit_ms": row.per_unit_ms} for row in detector_speed.measure(quick)
@@ -87,6 +91,7 @@ def benchmark(
     for shown in (*tables(found), *weight_tables(weighed, lines), growth):
         out.print(shown)
         out.print()
+    out.print(_service_table(service.measure(quick)))
     out.print(geo_tables.geo_table(list(_told_cells(geo_tests.measure(quick)))))
     out.print(_detector_table(detector_speed.measure(quick)))
     out.print(operating_points.table(_operating_points(quick)))
@@ -108,6 +113,14 @@ def _detector_table(rows: list[DetectorSpeed]) -> Table:
     for row in rows:
         cells = (f"{row.seconds:.2f} s", f"{row.processor_s:.2f} s", f"{row.per_unit_ms:.2f} ms")
         table.add_row(row.peer or row.detector, f"{row.units:,}", f"{row.rows:,}", *cells)
+    return table
+
+
+def _service_table(rows: list[ServiceTimes]) -> Table:
+    table = Table("service", "requests", "a second", "p50", "p95", "asked", "errors", box=box.SIMPLE_HEAD)
+    for row in rows:
+        cells = (f"{row.p50_ms:.1f} ms", f"{row.p95_ms:.1f} ms", f"{row.limit_ms:.0f} ms", str(row.errors))
+        table.add_row(row.what, f"{row.requests:,}", f"{row.per_s:.1f}", *cells)
     return table
 
 

@@ -124,13 +124,13 @@ class AdsPanel:
     def changes(self, kind: str, units: np.ndarray) -> np.ndarray:
         """Logged changes of one type, also those that take one back: rows of (unit, day), in this order."""
         pairs = [
-            np.column_stack([np.flatnonzero(days >= 0), days[days >= 0]])
+            np.column_stack([units[days[units] >= 0], days[units][days[units] >= 0]])
             for days in (self.starts[kind], self.stops[kind])
         ]
         if kind == "creative_change":
-            pairs.append(np.argwhere(self.refreshes.T))
-        found = np.unique(np.concatenate(pairs), axis=0)
-        return found[np.isin(found[:, 0], units)]
+            place, day = np.nonzero(self.refreshes[:, units].T)
+            pairs.append(np.column_stack([units[place], day]))
+        return np.unique(np.concatenate(pairs), axis=0)
 
     def version(self, kind: str, unit: int, day: int) -> int:
         """Which version of its audience or creative a unit has on a day: 0 at first, 1 under the change."""
