@@ -21,7 +21,10 @@ def validate(
     worlds: Annotated[int | None, typer.Option(help="Clean worlds to play; 4 if quick, else 64.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the unseen half; drawn if not given.")] = None,
     page: Annotated[
-        Path | None, typer.Option(help="File for a page with a picture (.html) or a table (.md).")
+        Path | None,
+        typer.Option(
+            help="File for a page with a picture (.html) or a table (.md, between its marks if it has them)."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
@@ -73,11 +76,16 @@ def validate(
 def _write(page: Path, lines: list[dict[str, object]], told: str) -> None:
     from datetime import date
 
-    from liftos_pipeline.report.validation_page import validation_page, validation_table
+    from liftos_pipeline.report.validation_page import put_table, validation_page, validation_table
 
-    write = validation_table if page.suffix == ".md" else validation_page
+    made_at = date.today().isoformat()
     try:
-        page.write_text(write(lines, told, date.today().isoformat()), encoding="utf-8")
+        if page.suffix == ".md":
+            before = page.read_text(encoding="utf-8") if page.exists() else ""
+            text = put_table(before, validation_table(lines, told, made_at))
+        else:
+            text = validation_page(lines, told, made_at)
+        page.write_text(text, encoding="utf-8")
     except OSError as error:
         raise LiftosError(
             "a file that can be written in --page", f"{page}: {error.strerror}", "Choose another."

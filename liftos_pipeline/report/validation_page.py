@@ -11,6 +11,7 @@ from liftos_pipeline.report.pictures import Picture, as_picture
 
 _FOLDER = Path(__file__).parent
 _CLASSES = {"pass": "report", "fall short": "refuse", "undecided": "keep"}
+MARKS = ("<!-- validation -->", "<!-- end of validation -->")
 VERDICTS = (*_CLASSES, "")
 """Of lines; those of which nothing is asked have none."""
 
@@ -72,6 +73,14 @@ def validation_table(lines: Sequence[Record], told: str, made_at: str) -> str:
             f"| {part}: {line['name']} | {asked} | {numbers} | {line['verdict']} | {line['claim'] or ''} |"
         )
     return "\n".join(rows) + "\n"
+
+
+def put_table(text: str, table: str) -> str:
+    """A Markdown text with the table between its ``MARKS``; the table alone where it has none."""
+    first, last = MARKS
+    before, has_first, rest = text.partition(first)
+    _, has_last, after = rest.partition(last)
+    return f"{before}{first}\n{table}{last}{after}" if has_first and has_last else table
 
 
 def _short(value: object) -> str:

@@ -15,7 +15,7 @@ from liftos_pipeline.benchmarks.operating_points import Cell, judge, plain
 from liftos_pipeline.benchmarks.pipeline_scale import PipelineCost, StageCost, growth
 from liftos_pipeline.benchmarks.temporal import spans_of
 from liftos_pipeline.benchmarks.validation import CLAIMS
-from liftos_pipeline.report.validation_page import distance, validation_page, validation_table
+from liftos_pipeline.report.validation_page import MARKS, distance, put_table, validation_page, validation_table
 
 
 def rates(cells: object) -> dict[str, float]:
@@ -158,3 +158,9 @@ def test_growth_is_the_power_of_the_days_between_the_two_longest_runs() -> None:
     assert found.keys() == {"linear", "square"}
     assert found["linear"][0] == [1.0, 4.0, 8.0] and found["linear"][1] == pytest.approx(1.0)
     assert found["square"][1] == pytest.approx(2.0)
+
+
+def test_a_text_with_marks_keeps_the_rest_and_any_other_becomes_the_table() -> None:
+    first, last = MARKS
+    assert put_table(f"before\n{first}\nold\n{last}\nafter\n", "new\n") == f"before\n{first}\nnew\n{last}\nafter\n"
+    assert put_table("", "new\n") == put_table(f"{last} {first}", "new\n") == "new\n"
