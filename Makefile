@@ -67,7 +67,7 @@ faults: setup
 fuzz: setup
 	@$(BIN)/python -m tests.service_fuzz 10000
 
-# Spark, DuckLake on Postgres, several run workers: SCALE=short takes minutes, SCALE=long up to an hour.
+# Spark, DuckLake on Postgres, several run workers: SCALE=short takes two minutes, SCALE=long twenty.
 SCALE ?= long
 test-scale: setup $(SCALE_STAMP)
 	@echo "== test-scale: $(SCALE)"

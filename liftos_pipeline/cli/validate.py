@@ -22,9 +22,7 @@ def validate(
     seed: Annotated[int | None, typer.Option(help="Seed of the unseen half; drawn if not given.")] = None,
     page: Annotated[
         Path | None,
-        typer.Option(
-            help="File for a page with a picture (.html) or a table (.md, between its marks if it has them)."
-        ),
+        typer.Option(help="File for a page with a picture (.html) or a table (.md: between its marks, if any)."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
