@@ -176,18 +176,18 @@ def test_what_is_asked_is_judged_against_the_fastest_right_peer() -> None:
 
 
 def test_a_solver_in_a_process_returns_its_row_or_how_it_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    ours = benchmark._in_a_process("liftos", CASES[CONTROL])
+    ours = benchmark.measured("liftos", CASES[CONTROL])
     assert ours.verdict == "optimal"
     assert ours.objective == pytest.approx(51.148841989, rel=1e-8)
     monkeypatch.setattr(benchmark.sys, "executable", "false")
-    found = benchmark._in_a_process("osqp", CASES[CONTROL])
+    found = benchmark.measured("osqp", CASES[CONTROL])
     assert (found.verdict, found.failed) == ("failed", "ended with code 1")
 
 
 @pytest.mark.parametrize("quick", [True, False])
 def test_ours_and_installed_peers_in_the_order_of_the_table(quick: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(benchmark, "installed", lambda: ("quadprog", "azcausal"))
-    monkeypatch.setattr(benchmark, "_in_a_process", lambda solver, case: (solver, case.n_donors, case.method))
+    monkeypatch.setattr(benchmark, "measured", lambda solver, case: (solver, case.n_donors, case.method))
     found = list(benchmark.measure(quick))
     sizes = [50, 200] if quick else [50, 200, 1_000]
     expected = [
