@@ -2,7 +2,7 @@
 
 ``python -m liftos_pipeline.benchmarks.pipeline_scale [--days N ...] [--scenario NAME]`` fills an empty home in one run, as a
 user would, and prints a line per asset. Memory is that of the run's processes together, dbt among them, as the system sees
-them. Several numbers of days show how cost grows. A home of 1,000 days takes 50 GB of disk while it is there.
+them. Several numbers of days show how cost grows. A home of 1,000 days takes 45 GB of disk while it is there.
 """
 
 from __future__ import annotations
