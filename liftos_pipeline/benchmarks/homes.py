@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from liftos_pipeline.benchmarks.operating_points import Cell
+from liftos_pipeline.errors import LiftosError
 
 DETECTOR = "data_quality"
 FIRST = date(2023, 1, 2)
@@ -46,8 +47,8 @@ def scores_of(scenario: str, seed: int) -> pd.DataFrame:
 
     Raises
     ------
-    RuntimeError
-        The run failed, with the end of what it said.
+    LiftosError
+        The run published nothing, with the last line of what it said.
     """
     import duckdb
 
@@ -56,7 +57,11 @@ def scores_of(scenario: str, seed: int) -> pd.DataFrame:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         published = Path(folder) / "liftos.duckdb"
         if not published.exists():
-            raise RuntimeError(f"{scenario}, seed {seed}: {done.stderr.strip()[-2000:]}")
+            raise LiftosError(
+                f"a run of {scenario}, seed {seed}, that publishes",
+                (done.stderr.strip().splitlines() or [f"code {done.returncode}"])[-1],
+                "Free disk and memory, and call it again.",
+            )
         with duckdb.connect(str(published), read_only=True) as connection:
             found = connection.execute("SELECT platform, part, score FROM quality.scores").df()
     return found.assign(world=f"{scenario} {seed}")
