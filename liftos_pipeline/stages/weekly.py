@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from liftos_pipeline.causal import Panel, estimate
+from liftos_pipeline.causal.estimators.path_sensitivity import WINDOW
 from liftos_pipeline.causal.results import REFUSED, EffectEstimate
 from liftos_pipeline.errors import LiftosError
 from liftos_pipeline.stages.designs import DESIGNS, KEY, STAGGERED, PanelEffect, treatments_of_designs
@@ -27,6 +28,8 @@ WEEK = 7
 BASE_WEEKS = 4
 """First weeks of the panel: the level of a unit is its mean over them, and nobody who starts in them is analysed."""
 AFTER_WEEKS = 4
+LEADS = WINDOW + 2
+"""Weeks before the treatment that are compared: as many as sensitivity to trends looks at, the base and anticipation."""
 MIN_TREATED = 20
 """Treated units below which the effect of ``staggered_did`` is refused; its path is drawn."""
 _THURSDAY = 3
@@ -192,6 +195,7 @@ def _estimated(weeks: pd.DataFrame, method: str, design: str, level: float, seed
         control_group="not_yet_treated",
         anticipation=1,
         aggregation="dynamic",
+        leads=LEADS,
     )
     treated = weeks.groupby("unit").agg(treated=("treated", "max"), base=("base", "first"))
     told = _times(found, float(treated.loc[treated["treated"] == 1, "base"].mean()))

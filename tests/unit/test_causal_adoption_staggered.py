@@ -199,3 +199,32 @@ def test_clusters_of_several_units_add_up_before_they_are_squared(monkeypatch):
     monkeypatch.setattr(group_time_table, "_BLOCK", 5)
     blocks = pd.DataFrame(run("staggered_did", table, cluster="pair").diagnostics["group_times"])
     pd.testing.assert_frame_equal(blocks, found)
+
+
+def test_clusters_of_several_units_add_up_where_rows_are_missing():
+    """By pairs of periods as by cells: one row that no effect uses is missing."""
+    table = pd.concat([world(starts=(0, 5)), world(seed=5, starts=(0, 5)).assign(unit=lambda f: f["unit"] + 100)])
+    table = table.assign(pair=lambda f: f["unit"] % 100)
+    whole = pd.DataFrame(run("staggered_did", table, cluster="pair").diagnostics["group_times"])
+    rows = table[(table["unit"] != 0) | (table["t"] != 9)]
+    found = pd.DataFrame(run("staggered_did", rows, cluster="pair").diagnostics["group_times"])
+    pd.testing.assert_frame_equal(found[found["period"] < 9], whole[whole["period"] < 9])
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_leads_bound_what_is_compared_before_adoption(missing):
+    table = world()
+    rows = table[(table["unit"] != 30) | (table["t"] != 9)] if missing else table
+    whole, near = (
+        run("staggered_did", rows, {"aggregation": "dynamic", **options}) for options in ({}, {"leads": 2})
+    )
+    assert (near.estimate, near.std_error) == (whole.estimate, whole.std_error)
+    assert near.path["event_time"].tolist() == [-2, -1, 0, 1, 2, 3, 4, 5]
+    columns = ["event_time", "estimate", "std_error", "ci_low", "ci_high"]
+    pd.testing.assert_frame_equal(
+        near.path[columns], whole.path[whole.path["event_time"] >= -2][columns].reset_index(drop=True)
+    )
+    assert near.diagnostics["pretrend_restrictions"] == 6
+    assert len(near.diagnostics["group_times"]) == 6 + len([0 for start in (4, 6, 7) for _ in range(start, 10)])
+    with pytest.raises(LiftosError, match="leads a whole number from 1 on"):
+        run("staggered_did", rows, {"leads": 0})

@@ -131,13 +131,13 @@ def test_a_unit_of_unknown_level_or_early_start_is_left_out() -> None:
         weeks_of({"a": FLAT[:80], "b": FLAT[:80]}, treatments(("a", 40), ("b", 41)))
 
 
-def world(seed: int, n_units: int = 40) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Units of sizes 2 to 20 that a season moves in proportion; a third gains 30 % from its start on."""
+def world(seed: int, n_units: int = 40, more_weeks: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Units of sizes 2 to 20 that a season moves in proportion; a third gains 30 % from its start on, after more weeks."""
     rng = np.random.default_rng(seed)
     size = rng.uniform(2.0, 20.0, n_units)
-    season = np.exp(0.3 * np.sin(np.arange(len(FLAT)) / 20.0))
+    season = np.exp(0.3 * np.sin(np.arange(len(FLAT) + 7 * more_weeks) / 20.0))
     counts = rng.poisson(size[:, None] * season).astype(float)
-    starts = {n: int(rng.integers(40, 70)) for n in range(0, n_units, 3)}
+    starts = {n: int(rng.integers(40, 70)) + 7 * more_weeks for n in range(0, n_units, 3)}
     for n, start in starts.items():
         counts[n, start:] += rng.poisson(0.3 * size[n] * season[start:])
     names = [f"u{n:02d}" for n in range(n_units)]
@@ -219,3 +219,8 @@ def test_the_covariance_of_two_effects_gives_the_variance_of_their_sum() -> None
     without = estimate("difference_in_means", made)
     worst = covariance_of([effect("a"), without])
     assert worst[0, 1] == pytest.approx(effect("a").std_error * without.std_error)
+
+
+def test_a_path_goes_back_as_far_as_sensitivity_to_trends_looks() -> None:
+    path = effect_paths(*world(1, more_weeks=12), level=0.95, seed=0)
+    assert sorted(set(path["event_time"])) == [*range(-12, 4)]

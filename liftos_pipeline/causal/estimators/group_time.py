@@ -30,12 +30,12 @@ class UnitInfluence:
     ----------
     values : ndarray, shape (N, k)
         On k weighted sums of comparisons.
-    squares : ndarray, shape (C,)
-        Sum of the squared influences on each comparison alone.
+    squares : ndarray, shape (C,), or None
+        Sum of the clusters' squared influences on each comparison alone; None where only ``values`` tells them.
     """
 
     values: Floats
-    squares: Floats
+    squares: Floats | None
 
 
 @dataclass(frozen=True, eq=False)

@@ -46,7 +46,8 @@ def from_cells(adoption: Adoption, weights: Floats, plan: Plan) -> GroupTimes:
             squares[involved] += share**2 * found.squares[h][changes.pair]
             squares[involved] += 2.0 * share * level[involved] * found.moments[h][changes.pair]
         values = found.sums if adoption.used.all() else found.sums[adoption.used]
-        return UnitInfluence(values, np.maximum(squares, 0.0))
+        are_clusters = adoption.n_clusters == adoption.n_units
+        return UnitInfluence(values, np.maximum(squares, 0.0) if are_clusters else None)
 
     one_cohort = np.eye(len(cells.sizes), dtype=np.bool_)
     sides = adoption.clusters_in(one_cohort)[plan.cohort], adoption.clusters_in(plan.controls)

@@ -27,15 +27,17 @@ def from_pairs(adoption: Adoption, weights: Floats, plan: Plan) -> GroupTimes:
     found = [pairs.compare(plan, place) for place in range(len(plan.cohort))]
     estimate = np.array([np.nan if isinstance(entry, str) else entry.estimate for entry in found])
     sides = np.array([(0, 0) if isinstance(entry, str) else entry.clusters for entry in found], dtype=np.int64)
-    squares = np.array([0.0 if isinstance(entry, str) else entry.influence @ entry.influence for entry in found])
+    squares = np.array([0.0 if isinstance(entry, str) else entry.squares for entry in found])
 
     def influence(combined: Any, added: Floats) -> UnitInfluence:
         result = weights[:, None] * added[adoption.cohort]
-        for place, entry in enumerate(found):
-            share = combined[[place]].tocoo()
-            if isinstance(entry, str) or share.nnz == 0:
+        for place in np.flatnonzero(np.diff(combined.indptr)):
+            entry = found[place]
+            if isinstance(entry, str):
                 continue
-            result[np.ix_(entry.units, share.col)] += np.outer(entry.influence, share.data)
+            share = slice(combined.indptr[place], combined.indptr[place + 1])
+            columns = np.ix_(entry.units, combined.indices[share])
+            result[columns] += np.outer(entry.influence, combined.data[share])
         return UnitInfluence(result, squares)
 
     why_not = tuple(entry if isinstance(entry, str) else "" for entry in found)
@@ -45,11 +47,13 @@ def from_pairs(adoption: Adoption, weights: Floats, plan: Plan) -> GroupTimes:
 
 @dataclass(frozen=True, eq=False)
 class _Pair:
-    """One comparison: units, shape (m,), their influences, and treated and control clusters."""
+    """One comparison: units, shape (m,), their influences, sum of the clusters' squared ones, and treated and control
+    clusters."""
 
     estimate: float
     units: Integers
     influence: Floats
+    squares: float
     clusters: tuple[int, int]
 
 
@@ -57,36 +61,51 @@ class _Pairs:
     """Changes between two periods, and the last comparison of covariates: neighbours often share it."""
 
     def __init__(self, adoption: Adoption, weights: Floats) -> None:
-        panel = adoption.panel
         self.adoption, self.weights = adoption, weights
-        self.rows = np.full((adoption.n_periods, panel.n_units), -1)
-        self.rows[adoption.period, panel.unit] = np.arange(panel.n_rows)
+        order = np.argsort(adoption.period, kind="stable")
+        ends = np.cumsum(np.bincount(adoption.period, minlength=adoption.n_periods))
+        self.rows = np.split(order, ends[:-1])
+        self.row_of = np.full(adoption.n_units, -1)
         self.last: tuple[tuple[int, int], Integers, Comparison | str] | None = None
 
     def compare(self, plan: Plan, place: int) -> _Pair | str:
         """One comparison, or why there is none."""
-        now, before = self.rows[plan.period[place]], self.rows[plan.base[place]]
-        cohort = self.adoption.cohort
-        is_treated = cohort == plan.cohort[place]
-        units = np.flatnonzero((is_treated | plan.controls[place][cohort]) & (now >= 0) & (before >= 0))
-        treated = is_treated[units]
+        if self.adoption.cell_rows[plan.cohort[place], plan.period[place]] == 0:
+            return _NO_TREATED
+        now, before = self._seen_in_both(int(plan.period[place]), int(plan.base[place]))
+        units = self.adoption.panel.unit[now]
+        cohort = self.adoption.cohort[units]
+        chosen = (cohort == plan.cohort[place]) | plan.controls[place][cohort]
+        now, before, units = now[chosen], before[chosen], units[chosen]
+        treated = cohort[chosen] == plan.cohort[place]
         if not treated.any():
             return _NO_TREATED
         if treated.all():
             return _NO_CONTROL
         earlier = min(int(plan.period[place]), int(plan.base[place]))
-        compared = self._comparison((int(plan.cohort[place]), earlier), units, treated)
+        first = now if earlier == plan.period[place] else before
+        compared = self._comparison((int(plan.cohort[place]), earlier), first, units, treated)
         if isinstance(compared, str):
             return compared
-        estimate, influence = compared.difference(self.adoption.y[now[units]] - self.adoption.y[before[units]])
+        estimate, influence = compared.difference(self.adoption.y[now] - self.adoption.y[before])
         cluster = self.adoption.cluster[units]
         sides = [int(np.count_nonzero(np.bincount(cluster[side]))) for side in (treated, ~treated)]
-        return _Pair(estimate, units, influence, (sides[0], sides[1]))
+        by_cluster = np.bincount(cluster, weights=influence)
+        return _Pair(estimate, units, influence, float(by_cluster @ by_cluster), (sides[0], sides[1]))
 
-    def _comparison(self, key: tuple[int, int], units: Integers, treated: Booleans) -> Comparison | str:
-        """Comparison of a cohort with covariates from a period: the last one, where the units are the same."""
+    def _seen_in_both(self, period: int, base: int) -> tuple[Integers, Integers]:
+        """Rows of the units that both periods hold, in each, in the order of the units."""
+        unit = self.adoption.panel.unit
+        self.row_of[unit[self.rows[base]]] = self.rows[base]
+        before = self.row_of[unit[self.rows[period]]]
+        self.row_of[unit[self.rows[base]]] = -1
+        return self.rows[period][before >= 0], before[before >= 0]
+
+    def _comparison(
+        self, key: tuple[int, int], rows: Integers, units: Integers, treated: Booleans
+    ) -> Comparison | str:
+        """Comparison of a cohort with the covariates of rows: the last one, where the units are the same."""
         if self.last is None or self.last[0] != key or not np.array_equal(self.last[1], units):
-            rows = self.rows[key[1], units]
             found = comparison(self.adoption.panel.X[rows], treated, self.weights[units])
             self.last = key, units, found
         return self.last[2]

@@ -53,16 +53,18 @@ def tested_jointly(adoption: Adoption, effects: GroupTimes, anticipation: int) -
     return before[-event_time[before] <= furthest]
 
 
-def effect_errors(adoption: Adoption, effects: GroupTimes, influence: UnitInfluence, reason: str | None) -> Floats:
-    """Of every group-time effect, NaN where it cannot be told."""
+def effect_errors(
+    adoption: Adoption, effects: GroupTimes, n_made: int, influence: UnitInfluence, reason: str | None
+) -> Floats:
+    """Of every group-time effect, the first of ``n_made``, NaN where it cannot be told."""
     from scipy.sparse import eye_array
 
     told = effects.told & (reason is None)
     if not told.any():
         return np.full(len(told), np.nan)
-    if adoption.n_clusters == adoption.n_units:
+    if influence.squares is not None:
         return np.where(told, adoption.clustering.standard_errors(influence.squares[: len(told)]), np.nan)
-    single = eye_array(len(influence.squares), format="csc")[:, : len(told)] * effects.known
+    single = eye_array(n_made, format="csc")[:, : len(told)] * effects.known
     std_error = np.full(len(told), np.nan)
     for first in range(0, len(told), _BLOCK):
         block = slice(first, min(first + _BLOCK, len(told)))

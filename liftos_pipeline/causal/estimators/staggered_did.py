@@ -50,6 +50,7 @@ def staggered_did(
     control_group: ControlGroup = "never_treated",
     anticipation: int = 0,
     base_period: BasePeriod = "varying",
+    leads: int | None = None,
 ) -> EffectEstimate:
     """Average the effects of each adoption cohort in each period, every one a 2 x 2 difference-in-differences.
 
@@ -75,6 +76,9 @@ def staggered_did(
         Periods before adoption in which there may be an effect already.
     base_period : str
         Base of the periods before: ``varying``, the period before each; ``universal``, the last one for all.
+    leads : int, optional
+        Periods before adoption that are compared, all by default. With it cost grows with the rows, without it with the
+        rows times the periods.
 
     Raises
     ------
@@ -102,13 +106,17 @@ def staggered_did(
     one_of("aggregation", aggregation, AGGREGATIONS)
     one_of("control_group", control_group, ("never_treated", "not_yet_treated"))
     one_of("base_period", base_period, ("varying", "universal"))
+    if leads is not None:
+        refuse_below("leads", leads, 1)
     adoption, dropped = _without_determined_covariates(adoption_of(panel, "staggered_did"))
     weights = _refuse_unusable(adoption, control_group, anticipation)
     plan = plan_of(adoption, control_group, anticipation, base_period)
+    if leads is not None:
+        plan = plan.of(adoption.cohorts[plan.cohort] - plan.period <= leads)
     is_main = np.ones(len(plan.cohort), dtype=np.bool_)
     if aggregation == "dynamic" and base_period == "varying":
-        leads = long_leads(adoption, control_group, anticipation, WINDOW)
-        plan, is_main = plan.and_then(leads), np.append(is_main, np.zeros(len(leads.cohort), dtype=np.bool_))
+        more = long_leads(adoption, control_group, anticipation, WINDOW)
+        plan, is_main = plan.and_then(more), np.append(is_main, np.zeros(len(more.cohort), dtype=np.bool_))
     every = (from_cells if adoption.compresses else from_pairs)(adoption, weights, plan)
     effects = every.of(is_main)
     estimand, notes = covered(adoption, effects)
@@ -134,7 +142,7 @@ def staggered_did(
         clustering.stratum,
         seed,
     )
-    std_error = effect_errors(adoption, effects, influence, reason)
+    std_error = effect_errors(adoption, effects, len(every.estimate), influence, reason)
     sensitivity = Sensitivity({}, {})
     if from_base is not None:
         sensitivity = path_sensitivity(

@@ -58,9 +58,9 @@ class Clustering:
         return np.where(noise, 0.0, summed) if noise.any() else summed
 
     def standard_errors(self, squares: Floats) -> Floats:
-        """Standard errors of k parameters from the sums of their units' squared influences, both of shape (k,).
+        """Standard errors of k parameters from the sums of their clusters' squared influences, both of shape (k,).
 
-        Only where every unit is its own cluster; sums that are rounding errors give zero.
+        Sums that are rounding errors give zero.
         """
         n_clusters = len(self.stratum)
         told = np.where(np.sqrt(squares) <= ROUNDING * self.scale, 0.0, squares)
