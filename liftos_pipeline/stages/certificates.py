@@ -26,6 +26,8 @@ from liftos_pipeline.stages.roles import AFTER_DAYS, PRIMARY_OUTCOMES, ROLES, WI
 
 METHODS = DESIGNS[LANDMARKED].landmarked
 """What is certified."""
+YEAR_DAYS = 364
+"""Windows older than this are not replayed: a year holds every season, and cost does not grow with a home's age."""
 _NUMBERS = tuple(name for name in COLUMNS if name not in {"method", "status", "reason", "answered"})
 
 
@@ -34,8 +36,8 @@ def certificate_rows(
 ) -> pd.DataFrame:
     """Certificates of every platform, outcome and method.
 
-    Only windows whose outcome had matured when the month of ``as_of`` began are replayed: a certificate moves once a
-    month, or when the past itself was corrected.
+    Only windows whose outcome had matured when the month of ``as_of`` began are replayed, and of these a year: a
+    certificate moves once a month, or when the past itself was corrected.
 
     Parameters
     ----------
@@ -88,10 +90,12 @@ def _answers(
 
 
 def _most_controls(rows: pd.DataFrame, platform: str, until: date) -> pd.DataFrame:
-    """Rows of the platform's treatment type that has most of them, in windows up to a day."""
+    """Rows of the platform's treatment type that has most of them, in the windows of a year up to a day."""
     if len(rows) == 0:
         return rows
-    part = rows[(rows["platform"] == platform) & (rows["window_start"] <= pd.Timestamp(until))]
+    last = pd.Timestamp(until)
+    is_replayed = (rows["window_start"] <= last) & (rows["window_start"] > last - pd.Timedelta(days=YEAR_DAYS))
+    part = rows[(rows["platform"] == platform) & is_replayed]
     if len(part) == 0:
         return part
     part = part.drop_duplicates(["treatment_type", "window_start", "unit_id"])

@@ -13,7 +13,7 @@ import pytest
 from liftos_pipeline.checks.certificates import no_method_is_blocked
 from liftos_pipeline.schema.results import CERTIFICATES
 from liftos_pipeline.stages import certificates as stage
-from liftos_pipeline.stages.certificates import METHODS, certificate_rows
+from liftos_pipeline.stages.certificates import METHODS, YEAR_DAYS, certificate_rows
 from liftos_pipeline.stages.effects import estimate_effects
 from liftos_pipeline.stages.memory import MOST_KEPT, remembered
 from tests.unit.test_stages_effects import ANALYSIS, NO_PANEL, many, scored, treatments
@@ -85,6 +85,15 @@ def test_only_windows_that_had_matured_when_the_month_began_are_replayed(certifi
     pd.testing.assert_frame_equal(again, certified)
     moved = certify_rows(windows(8), date(2026, 3, 15))
     assert not moved.equals(certified)
+
+
+def test_the_windows_of_a_year_are_replayed(certified) -> None:
+    until = certified.set_index("platform")["windows_until"]["meta"].iloc[0]
+    old = pd.Timestamp(until) - pd.Timedelta(days=YEAR_DAYS)
+    before = windows(1, first=str(old.date()), seed=9)
+    pd.testing.assert_frame_equal(certify_rows(pd.concat([before, windows(8)], ignore_index=True)), certified)
+    within = windows(1, first=str((old + pd.Timedelta(days=1)).date()), seed=9)
+    assert not certify_rows(pd.concat([within, windows(8)], ignore_index=True)).equals(certified)
 
 
 def test_the_treatment_type_with_most_untreated_rows_is_replayed() -> None:
