@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 
 import numpy as np
 import pandas as pd
 
 from liftos_pipeline.benchmarks.decision_worlds import Judged, judged_world
 from liftos_pipeline.benchmarks.operating_points import Cell
+from liftos_pipeline.benchmarks.side_by_side import side_by_side
 
 DETECTOR = "decisions"
 CLEAN = ("staggered_rollout", "null_effect", "confounded_budget", "mixed_assignment")
 N_REPLAYS = 100
-WORKERS = 2
 LOW, HIGH = 0.935, 0.965
 MANY_WORLDS = 30
 """Worlds from which on their spread is known."""
@@ -40,17 +38,7 @@ def cells_of(worlds: list[Judged]) -> Iterator[Cell]:
 
 def played(asked: list[tuple[str, int]], with_study: bool = True, n_replays: int = N_REPLAYS) -> Iterator[Judged]:
     """Worlds by scenario and seed in their order, side by side."""
-    with ProcessPoolExecutor(WORKERS, get_context("forkserver")) as pool:
-        waiting = [pool.submit(_one, scenario, seed, with_study, n_replays) for scenario, seed in asked]
-        for world in waiting:
-            yield world.result()
-
-
-def _one(scenario: str, seed: int, with_study: bool, n_replays: int) -> Judged:
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1):
-        return judged_world(scenario, seed, with_study, n_replays)
+    yield from side_by_side(judged_world, [(*world, with_study, n_replays) for world in asked])
 
 
 def _stacked(worlds: list[Judged], name: str) -> pd.DataFrame:

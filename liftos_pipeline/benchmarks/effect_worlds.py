@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 
 import numpy as np
 import pandas as pd
 
 from liftos_pipeline.benchmarks.operating_points import Cell, proportion
+from liftos_pipeline.benchmarks.side_by_side import side_by_side
 from liftos_pipeline.causal import Panel, estimate, power
 
 DETECTOR = "effects"
 FIXED_SEED = 500_000
-WORKERS = 2
 _CHUNK = 25
 EFFECT = 1.0
 """Mean effect of every world with one; the null worlds have none for anybody."""
@@ -97,26 +95,22 @@ def _of_units(part: pd.DataFrame, n_asked: int) -> Iterator[Cell]:
 def _all(kind: str, n_worlds: int) -> Iterator[Drawn]:
     seeds = range(FIXED_SEED, FIXED_SEED + n_worlds)
     chunks = [(kind, list(seeds[first : first + _CHUNK])) for first in range(0, n_worlds, _CHUNK)]
-    with ProcessPoolExecutor(WORKERS, get_context("forkserver")) as pool:
-        for found in pool.map(_chunk, *zip(*chunks, strict=True)):
-            yield from found
+    for found in side_by_side(_chunk, chunks):
+        yield from found
 
 
 def _chunk(kind: str, seeds: list[int]) -> list[Drawn]:
-    from threadpoolctl import threadpool_limits
-
     worlds: Mapping[str, Callable[[np.random.Generator, float], Drawn]] = {
         "doubly_robust": _chosen,
         "iv": _encouraged,
         "staggered_did": _staggered,
     }
     mean = EFFECT if kind == "effects" else 0.0
-    with threadpool_limits(1):
-        return [
-            draw(np.random.default_rng([seed, place, int(mean)]), mean)
-            for seed in seeds
-            for place, draw in enumerate(worlds.values())
-        ]
+    return [
+        draw(np.random.default_rng([seed, place, int(mean)]), mean)
+        for seed in seeds
+        for place, draw in enumerate(worlds.values())
+    ]
 
 
 def _chosen(rng: np.random.Generator, mean: float) -> Drawn:
@@ -197,32 +191,28 @@ _POWER_REPLAYS = 200
 
 def _announced_power(n_worlds: int) -> Iterator[Cell]:
     """``power`` announces on a panel's history what ``did`` could see in 80 % of cases; a new panel holds it to that."""
-    with ProcessPoolExecutor(WORKERS, get_context("forkserver")) as pool:
-        n_found = sum(pool.map(_is_seen, range(n_worlds), chunksize=_CHUNK))
+    n_found = sum(side_by_side(_is_seen, [(number,) for number in range(n_worlds)]))
     yield proportion(DETECTOR, "did, power at the announced effect, at least", "at least", 0.75, n_found, n_worlds)
     yield proportion(DETECTOR, "did, power at the announced effect, at most", "at most", 0.85, n_found, n_worlds)
 
 
 def _is_seen(number: int) -> bool:
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1):
-        rng = np.random.default_rng([FIXED_SEED, 10, number])
-        panel = Panel.untreated(_history(rng), outcome="y", unit="unit", period="t")
-        told = power(
-            panel,
-            "did",
-            n_treated=_POWER_TREATED,
-            n_pre=_POWER_BEFORE,
-            n_post=_POWER_AFTER,
-            n_replays=_POWER_REPLAYS,
-            seed=number,
-        )
-        table = _history(rng)
-        chosen = rng.permutation(_POWER_UNITS)[:_POWER_TREATED]
-        treated = table["unit"].isin(chosen) & (table["t"] >= _POWER_BEFORE)
-        table = table.assign(d=treated.astype(int), y=table["y"] + told.detectable * treated)
-        found = estimate("did", Panel.from_frame(table, outcome="y", treatment="d", unit="unit", period="t"))
+    rng = np.random.default_rng([FIXED_SEED, 10, number])
+    panel = Panel.untreated(_history(rng), outcome="y", unit="unit", period="t")
+    told = power(
+        panel,
+        "did",
+        n_treated=_POWER_TREATED,
+        n_pre=_POWER_BEFORE,
+        n_post=_POWER_AFTER,
+        n_replays=_POWER_REPLAYS,
+        seed=number,
+    )
+    table = _history(rng)
+    chosen = rng.permutation(_POWER_UNITS)[:_POWER_TREATED]
+    treated = table["unit"].isin(chosen) & (table["t"] >= _POWER_BEFORE)
+    table = table.assign(d=treated.astype(int), y=table["y"] + told.detectable * treated)
+    found = estimate("did", Panel.from_frame(table, outcome="y", treatment="d", unit="unit", period="t"))
     return bool(found.ci_low > 0.0)
 
 

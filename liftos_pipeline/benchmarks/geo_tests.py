@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from liftos_pipeline.benchmarks.geo_worlds import CELLS, LIFT, Cell, World, draw
+from liftos_pipeline.benchmarks.side_by_side import side_by_side
 from liftos_pipeline.causal import Panel, estimate
 from liftos_pipeline.causal.estimators.geo_lift import measure_lift
 
@@ -89,12 +90,15 @@ class _Drawn:
 def measure(quick: bool = False, cells: tuple[Cell, ...] = CELLS) -> Iterator[GeoRow]:
     """Every cell, one row each."""
     n_draws, n_peer = (N_DRAWS_QUICK, N_PEER_QUICK) if quick else (N_DRAWS, N_PEER)
-    for cell in cells:
-        begun = time.perf_counter()
-        place = CELLS.index(cell)
-        wanted = n_peer if cell.is_published else 0
-        drawn = [_one(cell, (SEED, place, number), number < wanted) for number in range(n_draws)]
-        yield _row(cell, drawn, wanted, time.perf_counter() - begun)
+    yield from side_by_side(_measured, [(CELLS.index(cell), n_draws, n_peer) for cell in cells])
+
+
+def _measured(place: int, n_draws: int, n_peer: int) -> GeoRow:
+    begun = time.perf_counter()
+    cell = CELLS[place]
+    wanted = n_peer if cell.is_published else 0
+    drawn = [_one(cell, (SEED, place, number), number < wanted) for number in range(n_draws)]
+    return _row(cell, drawn, wanted, time.perf_counter() - begun)
 
 
 def _one(cell: Cell, seed: tuple[int, int, int], with_peer: bool) -> _Drawn:

@@ -16,6 +16,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from liftos_pipeline.benchmarks.side_by_side import side_by_side
+
 Sense = Literal["at most", "at least", "shown"]
 DRAWS = 5_000
 """Below this a rate near its limit is not judged."""
@@ -140,11 +142,17 @@ def table(found: Sequence[Judged]) -> Table:
 
 
 def measure(quick: bool = False) -> Iterator[Cell]:
-    """Cells of every detector as they are measured; a tenth of the draws if quick."""
+    """Cells of every detector, side by side; a tenth of the draws if quick."""
     from liftos_pipeline.benchmarks.detectors import SCENARIOS
 
-    for scenarios in SCENARIOS.values():
-        yield from scenarios(DRAWS // 10 if quick else DRAWS)
+    for cells in side_by_side(_cells, [(name, DRAWS // 10 if quick else DRAWS) for name in SCENARIOS]):
+        yield from cells
+
+
+def _cells(detector: str, draws: int) -> list[Cell]:
+    from liftos_pipeline.benchmarks.detectors import SCENARIOS
+
+    return list(SCENARIOS[detector](draws))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

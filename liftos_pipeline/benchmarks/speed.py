@@ -24,16 +24,16 @@ SECONDS = {
 _WIDEST = "did: 10 M x 50"
 
 
-def cells(is_full: bool) -> Iterator[Cell]:
-    """Transformation, estimators and, if ``is_full``, the memory of 10,000 units x 1,000 periods x 50 covariates."""
-    times = transformation.measure(LARGE if is_full else SMALL)
+def cells(with_largest: bool) -> Iterator[Cell]:
+    """Transformation, estimators and, if ``with_largest``, the memory of 10,000 units x 1,000 periods x 50 covariates."""
+    times = transformation.measure(LARGE if with_largest else SMALL)
     yield _line("raw rows to panel, million/s", "at least", 1.0, times.records_per_s / 1e6)
     for case, (name, most) in SECONDS.items():
         (found,) = estimators.measured(estimators.CASES[case], (OURS,))
         yield _line(name, "at most", most, found.seconds)
     fit = weights.measured(OURS, weights.CASES[_FIT])
     yield _line("synthetic_control of 1,000 donors x 1,000 periods, s", "at most", 3.0, fit.seconds)
-    if is_full:
+    if with_largest:
         (found,) = estimators.measured(estimators.CASES[_WIDEST], (OURS,))
         yield _line("did on 10,000 x 1,000 x 50, GB of memory", "at most", 1.0, found.peak_mb / 1024)
 

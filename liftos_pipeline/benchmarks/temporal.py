@@ -17,6 +17,7 @@ from liftos_pipeline.benchmarks.decision_tables import LEVEL, experiments_of, pa
 from liftos_pipeline.benchmarks.decision_worlds import N_DAYS, means_of, truth_of
 from liftos_pipeline.benchmarks.decisions import ratio
 from liftos_pipeline.benchmarks.operating_points import Cell
+from liftos_pipeline.benchmarks.side_by_side import side_by_side
 from liftos_pipeline.causal import estimate
 from liftos_pipeline.causal.propensity.overlap import OverlapRule
 from liftos_pipeline.errors import LiftosError
@@ -58,7 +59,8 @@ def cells(n_worlds: int, seed: int) -> Iterator[Cell]:
     seed : int
         Of the first world.
     """
-    table = pd.DataFrame([vars(fold) for number in range(n_worlds) for fold in folds_of_world(seed + number)])
+    worlds = side_by_side(folds_of_world, [(seed + number,) for number in range(n_worlds)])
+    table = pd.DataFrame([vars(fold) for folds in worlds for fold in folds])
     if len(table) == 0:
         return
     good = table[table["holds"]]
@@ -72,8 +74,9 @@ def cells(n_worlds: int, seed: int) -> Iterator[Cell]:
     )
 
 
-def folds_of_world(seed: int) -> Iterator[Fold]:
+def folds_of_world(seed: int) -> list[Fold]:
     """All folds of a world's landmarked analyses of sales."""
+    folds = []
     world = generate(scenario_named(SCENARIO), seed, N_DAYS)
     rows = causal_rows(panel_of(world), treatments_of(world), experiments_of(world))
     truth = truth_of(world)
@@ -89,8 +92,9 @@ def folds_of_world(seed: int) -> Iterator[Fold]:
                 continue
             value, error, holds, held = found
             agrees = None if before is None else abs(value - before[0]) <= 1.96 * math.hypot(error, before[1])
-            yield Fold(seed, f"{platform}.{kind}.{design}", number, holds, held, agrees)
+            folds.append(Fold(seed, f"{platform}.{kind}.{design}", number, holds, held, agrees))
             before = (value, error)
+    return folds
 
 
 def spans_of(rows: pd.DataFrame) -> list[list[pd.Timestamp]]:

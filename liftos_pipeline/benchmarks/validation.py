@@ -6,16 +6,15 @@ Worlds are drawn from a fixed set of seeds and from one that is chosen when it r
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 
 import pandas as pd
 
 from liftos_pipeline.benchmarks import decisions, detect_scores, effect_worlds, homes, speed, temporal
-from liftos_pipeline.benchmarks.decisions import CLEAN, WORKERS, cells_of, played, ratio
+from liftos_pipeline.benchmarks.decisions import CLEAN, cells_of, played, ratio
 from liftos_pipeline.benchmarks.operating_points import Cell
 from liftos_pipeline.benchmarks.planted import DAMAGES, WORLDS, planted
+from liftos_pipeline.benchmarks.side_by_side import side_by_side
 
 FIXED_SEED = 90_000
 """World k of the fixed half has the seed FIXED_SEED + k."""
@@ -25,7 +24,8 @@ LARGEST_SEED = 2**31 - 10_000
 @dataclass(frozen=True)
 class Size:
     """How much is played: clean worlds, worlds of each violation, placebos of a certificate, draws of the detectors, worlds of
-    single estimators, worlds that are split by time, and homes that are filled from raw pages."""
+    single estimators, worlds that are split by time, homes that are filled from raw pages; and whether the largest panel's
+    memory is taken."""
 
     worlds: int
     violations: int
@@ -34,10 +34,11 @@ class Size:
     effects: int
     temporal: int
     homes: int
+    largest: bool
 
 
-QUICK = Size(worlds=4, violations=1, replays=20, draws=100, effects=100, temporal=2, homes=1)
-FULL = Size(worlds=64, violations=8, replays=100, draws=2_000, effects=2_000, temporal=24, homes=4)
+QUICK = Size(worlds=4, violations=1, replays=20, draws=100, effects=100, temporal=2, homes=1, largest=False)
+FULL = Size(worlds=64, violations=8, replays=100, draws=2_000, effects=2_000, temporal=24, homes=4, largest=True)
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def validate(size: Size, seed: int) -> Iterator[Step]:
     yield Step("estimators", tuple(effect_worlds.cells(size.effects)))
     yield Step("temporal cross-validation", tuple(temporal.cells(size.temporal, seed + 2_000)))
     yield from _homes(size, seed)
-    yield Step("speed", tuple(speed.cells(is_full=size.worlds >= FULL.worlds)))
+    yield Step("speed", tuple(speed.cells(size.largest)))
 
 
 def _homes(size: Size, seed: int) -> Iterator[Step]:
@@ -89,10 +90,9 @@ def _homes(size: Size, seed: int) -> Iterator[Step]:
 def _violations(size: Size, seed: int) -> Iterator[Step]:
     asked = [(name, seed + 1_000 + k) for name in (*DAMAGES, *WORLDS) for k in range(size.violations)]
     tables = []
-    with ProcessPoolExecutor(WORKERS, get_context("forkserver")) as pool:
-        for (name, number), waiting in zip(asked, [pool.submit(_planted, *one) for one in asked], strict=True):
-            tables.append(waiting.result().assign(world=f"{name} {number}"))
-            yield Step(f"{name}, seed {number}", ())
+    for (name, number), found in zip(asked, side_by_side(planted, asked), strict=True):
+        tables.append(found.assign(world=f"{name} {number}"))
+        yield Step(f"{name}, seed {number}", ())
     found = pd.concat(tables, ignore_index=True)
     moved = found[found["moved"]]
     cells = [ratio("moving violations blocked", "at least", 0.95, moved, "blocked")]
@@ -101,13 +101,6 @@ def _violations(size: Size, seed: int) -> Iterator[Step]:
         for name, part in moved.groupby("name")
     ]
     yield Step("planted violations", tuple(cells))
-
-
-def _planted(name: str, seed: int) -> pd.DataFrame:
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1):
-        return planted(name, seed)
 
 
 CLAIMS: dict[str, str] = {
