@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from liftos_pipeline.benchmarks.list_worlds import autoregression
 from liftos_pipeline.benchmarks.operating_points import DRAWS, Cell, proportion
 from liftos_pipeline.benchmarks.score_worlds import DemandWorld, ScoreWorld, adoption
+from liftos_pipeline.benchmarks.side_by_side import side_by_side
 from liftos_pipeline.causal import detect
 
 SEED = 72_000
@@ -37,10 +39,10 @@ def cells(draws: int) -> Iterator[Cell]:
         yield from _sizes(shared, draws, place)
     n_sets = max(2, math.ceil(draws * DATA_SETS / DRAWS))
     for place, (name, world) in enumerate(NO_CONFOUNDER.items(), start=10):
-        flagged = sum(_precision_and_f1(world, place, number)[2] > 0 for number in range(n_sets))
+        flagged = int((_scores(world, place, n_sets)[:, 2] > 0).sum())
         yield proportion("confounder_score", f"any flag, no confounder, {name}", "at most", 0.1, flagged, n_sets)
     for place, (name, (found_in, is_asked)) in enumerate(FOUND.items(), start=20):
-        scores = np.array([_precision_and_f1(found_in, place, number)[:2] for number in range(n_sets)])
+        scores = _scores(found_in, place, n_sets)
         for column, measure in enumerate(("precision", "F1")):
             yield _mean(f"{measure}, {name}", scores[:, column], 0.95 if is_asked else None)
     for place, confounding in enumerate((0.0, 1.0), start=30):
@@ -59,6 +61,13 @@ def _mean(name: str, values: np.ndarray, asked: float | None) -> Cell:
     return Cell("confounder_score", name, "at least", asked, len(values), float(values.mean()), error)
 
 
+def _scores(
+    world: ScoreWorld | DemandWorld, place: int, n_sets: int, cluster: str | None = None
+) -> NDArray[np.float64]:
+    """Precision, F1 and flags of panels side by side, shape (n_sets, 3)."""
+    return np.array(list(side_by_side(_precision_and_f1, [(world, place, n, cluster) for n in range(n_sets)])))
+
+
 def _precision_and_f1(
     world: ScoreWorld | DemandWorld, place: int, number: int, cluster: str | None = None
 ) -> tuple[float, float, int]:
@@ -73,7 +82,7 @@ def _precision_and_f1(
 
 def _demand(world: DemandWorld, place: int, n_sets: int) -> Iterator[Cell]:
     """Campaigns on demand: accounts as clusters."""
-    scores = np.array([_precision_and_f1(world, place, number, "account") for number in range(n_sets)])
+    scores = _scores(world, place, n_sets, "account")
     if not world.confounding:
         flagged = int((scores[:, 2] > 0).sum())
         yield proportion(
@@ -87,18 +96,21 @@ def _demand(world: DemandWorld, place: int, n_sets: int) -> Iterator[Cell]:
 def _sizes(shared: bool, draws: int, place: int) -> Iterator[Cell]:
     """Rejection rates of candidates that do nothing, by kind and test; accounts share shocks or do not."""
     n_panels = math.ceil(draws / OF_EACH_KIND)
-    rejected = np.zeros((2, len(NULL_KINDS)), dtype=np.int64)
-    for number in range(n_panels):
-        frame, names = _null_panel(shared, np.random.default_rng([SEED, place, number]))
-        table = _scored(frame, names, "account" if shared else None)
-        for test, column in enumerate(("gamma_p", "beta_p")):
-            small = table[column].to_numpy() <= 0.05
-            rejected[test] += small.reshape(len(NULL_KINDS), OF_EACH_KIND).sum(axis=1)
+    panels = side_by_side(_rejected, [(shared, place, number) for number in range(n_panels)])
+    rejected = np.sum(list(panels), axis=0)
     where = "accounts share shocks" if shared else "independent units"
     for test, tested in enumerate(("adoption", "outcome")):
         for kind, name in enumerate(NULL_KINDS):
             hits, total = int(rejected[test, kind]), n_panels * OF_EACH_KIND
             yield proportion("confounder_score", f"{tested} test, {name}, {where}", "at most", 0.05, hits, total)
+
+
+def _rejected(shared: bool, place: int, number: int) -> NDArray[np.int64]:
+    """Candidates of one panel that each test calls significant, shape (2, kinds)."""
+    frame, names = _null_panel(shared, np.random.default_rng([SEED, place, number]))
+    table = _scored(frame, names, "account" if shared else None)
+    small = table[["gamma_p", "beta_p"]].to_numpy().T <= 0.05
+    return small.reshape(2, len(NULL_KINDS), OF_EACH_KIND).sum(axis=2)
 
 
 def _null_panel(shared: bool, rng: np.random.Generator) -> tuple[pd.DataFrame, list[str]]:
