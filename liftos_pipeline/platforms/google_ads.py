@@ -214,9 +214,10 @@ def _budgets(request: Request, panel: AdsPanel, units: list[int]) -> Iterable[di
 
 def _change_events(request: Request, panel: AdsPanel, units: np.ndarray, query: str) -> list[str]:
     bounds, limit = _change_bounds(request, query)
+    days = _days_between(request, [value for _, value in bounds])
     events = []
     for number, (kind, resource_type) in enumerate(_CHANGES.items()):
-        for unit, day in panel.changes(kind, units).tolist():
+        for unit, day in panel.changes(kind, units, days).tolist():
             at = midnight(request.day(day), 420 + 13 * (unit % 50))
             if at < request.clock and all(_holds(_stamp(at), operator, bound) for operator, bound in bounds):
                 events.append((at, unit, number, _change_event(panel, unit, kind, day, at, resource_type)))
@@ -239,6 +240,14 @@ def _change_bounds(request: Request, query: str) -> tuple[list[tuple[str, str]],
     if min(since)[:10] < oldest.isoformat():
         raise _invalid("changeEventError", "START_DATE_TOO_OLD", f"The start date is before {oldest}.")
     return bounds, int(found.group(1))
+
+
+def _days_between(request: Request, moments: list[str]) -> range:
+    try:
+        days = [date.fromisoformat(moment[:10]) for moment in moments]
+    except ValueError:
+        raise _invalid("dateError", "INVALID_DATE", "Times are YYYY-MM-DD HH:MM:SS.") from None
+    return request.day_range(min(days), max(days))
 
 
 def _stamp(at: datetime) -> str:

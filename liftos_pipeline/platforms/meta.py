@@ -156,8 +156,9 @@ def _activities(request: Request, panel: AdsPanel, units: np.ndarray) -> list[st
     since = _instant(request, "since", request.clock - timedelta(days=_ACTIVITY_DAYS))
     until = min(_instant(request, "until", request.clock), request.clock)
     events = []
+    days = request.day_range(since.date(), until.date())
     for kind, (event_type, object_type) in _CHANGES.items():
-        for unit, day in panel.changes(kind, units).tolist():
+        for unit, day in panel.changes(kind, units, days).tolist():
             at = midnight(request.day(day), 300 + 17 * (unit % 50))
             if since <= at < until:
                 events.append((at, unit, _activity(panel, unit, kind, day, at, event_type, object_type)))

@@ -121,15 +121,16 @@ class AdsPanel:
         """Setting that Meta names beside its claims."""
         return "7d_click_1d_view" if self.exposure[day, 0] == self.exposure[0, 0] else "7d_click"
 
-    def changes(self, kind: str, units: np.ndarray) -> np.ndarray:
-        """Logged changes of one type, also those that take one back: rows of (unit, day), in this order."""
-        pairs = [
-            np.column_stack([units[days[units] >= 0], days[units][days[units] >= 0]])
-            for days in (self.starts[kind], self.stops[kind])
-        ]
+    def changes(self, kind: str, units: np.ndarray, days: range | None = None) -> np.ndarray:
+        """Logged changes of one type in some days or all, also those that take one back: rows of (unit, day), in order."""
+        first, end = (0, len(self.refreshes)) if days is None else (days.start, days.stop)
+        pairs = []
+        for moments in (self.starts[kind][units], self.stops[kind][units]):
+            is_in = (moments >= first) & (moments < end)
+            pairs.append(np.column_stack([units[is_in], moments[is_in]]))
         if kind == "creative_change":
-            place, day = np.nonzero(self.refreshes[:, units].T)
-            pairs.append(np.column_stack([units[place], day]))
+            place, day = np.nonzero(self.refreshes[first:end, units].T)
+            pairs.append(np.column_stack([units[place], first + day]))
         return np.unique(np.concatenate(pairs), axis=0)
 
     def version(self, kind: str, unit: int, day: int) -> int:

@@ -224,6 +224,7 @@ def test_the_log_is_ordered_limited_and_bounded() -> None:
         ("2026-03-20 23:59:59", "LIMIT 10000", "START_DATE_TOO_OLD"),
         ("2026-04-01", "", "LIMIT_NOT_SPECIFIED"),
         ("2026-04-01", "LIMIT 10001", "INVALID_LIMIT_CLAUSE"),
+        ("2026-04-31", "LIMIT 10000", "INVALID_DATE"),
     ],
 )
 def test_the_change_log_refuses_what_google_refuses(since: str, tail: str, expected: str) -> None:

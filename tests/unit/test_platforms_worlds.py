@@ -141,6 +141,17 @@ def test_change_logs_name_starts_ends_and_refreshes(clock: datetime, world: Worl
     assert (world.meta.stops["budget_change"] >= 0).any()
 
 
+def test_changes_of_some_days_are_those_of_all_days_in_them(world: World) -> None:
+    units = np.array([1, 4, 5, 9])
+    for panel in (world.meta, world.google_ads):
+        for kind in TREATMENT_TYPES:
+            whole = panel.changes(kind, units)
+            for first, end in ((0, DAYS), (10, 31), (40, 41), (60, 60)):
+                inside = whole[(whole[:, 1] >= first) & (whole[:, 1] < end)]
+                np.testing.assert_array_equal(panel.changes(kind, units, range(first, end)), inside)
+    assert len(world.meta.changes("creative_change", units)) > 4
+
+
 def test_ends_of_a_change_are_logged_as_its_reverse(world: World, settings: Settings) -> None:
     panel = world.meta
     rows = pull(settings, "meta", "activities", SCENARIO.start)
