@@ -15,7 +15,7 @@ from liftos_pipeline.causal import Panel, certify
 from liftos_pipeline.causal.certificate import LIFT
 from liftos_pipeline.causal.propensity.model import fit_propensity
 from liftos_pipeline.causal.propensity.overlap import OverlapRule
-from liftos_pipeline.causal.verdicts import COLUMNS, NOT_APPLICABLE, WIDENED
+from liftos_pipeline.causal.verdicts import COLUMNS, NOT_APPLICABLE
 from liftos_pipeline.errors import LiftosError
 from liftos_pipeline.stages.analysis import data_of, to_panel, with_level_in_scores
 from liftos_pipeline.stages.designs import DESIGNS, LANDMARKED
@@ -26,8 +26,6 @@ from liftos_pipeline.stages.roles import AFTER_DAYS, PRIMARY_OUTCOMES, ROLES, WI
 
 METHODS = DESIGNS[LANDMARKED].landmarked
 """What is certified."""
-MORE = 3
-"""So many times the replays where a method would be widened: a few of them let one err too often by chance."""
 YEAR_DAYS = 364
 """Windows older than this are not replayed: a year holds every season, and cost does not grow with a home's age."""
 _NUMBERS = tuple(name for name in COLUMNS if name not in {"method", "status", "reason", "answered"})
@@ -48,7 +46,7 @@ def certificate_rows(
     level, seed, min_effective_controls
         As for the effects that it licenses.
     n_replays : int
-        Placebo treatments of each certificate, ``MORE`` times as many where an interval would be widened.
+        Placebo treatments of each certificate.
     """
     calls = certificate_calls(rows, as_of, level, seed, min_effective_controls, n_replays)
     return pd.concat([call() for call in calls], ignore_index=True)
@@ -117,10 +115,11 @@ def _certified(
             raise LiftosError(
                 "windows that had matured when the month began", "none", "Wait for the first full month."
             )
-        ask = partial(
-            certify,
-            _with_scores(to_panel(part, outcome), seed),
+        panel = _with_scores(to_panel(part, outcome), seed)
+        certificate = certify(
+            panel,
             METHODS,
+            n_replays=n_replays,
             effect=LIFT * float(part[f"{outcome}_before"].mean()) or None,
             level=level,
             seed=seed,
@@ -128,9 +127,6 @@ def _certified(
             options={method: method_options(method, rule) for method in METHODS},
             prepare=Rescored(seed),
         )
-        certificate = ask(n_replays=n_replays)
-        if WIDENED in set(certificate.table["status"]):
-            certificate = ask(n_replays=MORE * n_replays)
     except LiftosError as error:
         none = dict.fromkeys(_NUMBERS)
         facts = {

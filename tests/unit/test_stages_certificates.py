@@ -68,7 +68,7 @@ def test_every_platform_outcome_and_method_has_a_row_of_the_tables_columns(certi
 def test_replayed_platforms_have_figures_and_the_others_a_reason(certified) -> None:
     on = certified[certified["platform"] == "meta"].set_index(["outcome", "method"])
     naive = on.loc[("conversions_reported", "difference_in_means")]
-    assert naive["answered"] == naive["n_replays"]
+    assert naive["answered"] == naive["n_replays"] == 20
     assert 0 <= naive["size_low"] <= naive["size"] <= naive["size_high"] <= 1
     assert naive["injected"] == pytest.approx(0.4)  # a tenth of 4 conversions a day
     off = certified[certified["platform"] != "meta"]
@@ -85,14 +85,6 @@ def test_only_windows_that_had_matured_when_the_month_began_are_replayed(certifi
     pd.testing.assert_frame_equal(again, certified)
     moved = certify_rows(windows(8), date(2026, 3, 15))
     assert not moved.equals(certified)
-
-
-def test_what_would_be_widened_is_asked_again_by_more_replays() -> None:
-    found = certify_rows(windows(8, seed=1))
-    on = found[found["platform"] == "meta"].set_index(["outcome", "method"])
-    assert set(on.loc["conversions_reported", "n_replays"]) == {60}
-    assert set(on.loc["conversions_reported", "status"]) == {"cleared"}
-    assert set(on.loc["revenue_reported", "n_replays"]) == {20}
 
 
 def test_the_windows_of_a_year_are_replayed(certified) -> None:
@@ -236,7 +228,7 @@ def test_text_is_compared_by_value_and_the_oldest_answers_go() -> None:
 def test_a_months_certificates_are_computed_once(monkeypatch) -> None:
     asked = []
     monkeypatch.setattr(stage, "certify", lambda *a, **_: asked.append(a) or _original(*a, **_))
-    rows = windows(8, seed=2)
+    rows = windows(8, seed=77)
     first, second = certify_rows(rows, date(2026, 6, 10)), certify_rows(rows, date(2026, 6, 11))
     assert len(asked) == 2  # one per outcome of the one platform that has rows
     pd.testing.assert_frame_equal(first, second)
