@@ -4,6 +4,7 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 STAMP := .venv/.installed
 SCALE_STAMP := .venv/.installed-scale
+PEERS_STAMP := .venv/.installed-peers
 MANIFEST := dbt_models/target/manifest.json
 DBT_FILES := $(shell find dbt_models -name target -prune -o -name logs -prune -o -type f -print)
 
@@ -58,8 +59,13 @@ pictures: setup
 	@echo "== pictures: docs/report.png and docs/graph.png"
 	@$(BIN)/python -m docs.pictures
 
-bench: setup
+bench: setup $(PEERS_STAMP)
 	@$(BIN)/liftos benchmark
+
+$(PEERS_STAMP): $(STAMP)
+	@echo "== bench: installing the extra peers"
+	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --constraint requirements.lock --editable '.[peers]'
+	@touch $@
 
 faults: setup
 	@$(BIN)/pytest -m faults
