@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import re
+import sys
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,7 @@ from liftos_pipeline.benchmarks.operating_points import Cell, judge, plain
 from liftos_pipeline.benchmarks.pipeline_scale import PipelineCost, StageCost, growth
 from liftos_pipeline.benchmarks.temporal import spans_of
 from liftos_pipeline.benchmarks.validation import CLAIMS
+from liftos_pipeline.errors import LiftosError
 from liftos_pipeline.report.validation_page import MARKS, distance, put_table, validation_page, validation_table
 
 
@@ -164,3 +167,15 @@ def test_a_text_with_marks_keeps_the_rest_and_any_other_becomes_the_table() -> N
     first, last = MARKS
     assert put_table(f"before\n{first}\nold\n{last}\nafter\n", "new\n") == f"before\n{first}\nnew\n{last}\nafter\n"
     assert put_table("", "new\n") == put_table(f"{last} {first}", "new\n") == "new\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [("import sys; sys.exit('no space left')", "no space left"), ("import sys; sys.exit(3)", "code 3")],
+)
+def test_a_home_that_publishes_nothing_is_an_error_with_its_last_words(
+    monkeypatch: pytest.MonkeyPatch, code: str, said: str
+) -> None:
+    monkeypatch.setattr(homes, "run_of", lambda *_: ([sys.executable, "-c", code], dict(os.environ)))
+    with pytest.raises(LiftosError, match=said):
+        next(homes.scored([("null_effect", 7)]))
